@@ -1,0 +1,1 @@
+"""Jobs Platform: durable background jobs for Django and Celery."""

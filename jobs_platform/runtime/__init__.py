@@ -1,0 +1,1 @@
+"""Inside a worker: runs one attempt after another. Writes nothing to the database itself."""
