@@ -1,4 +1,4 @@
-"""The checked `JOBS` settings as one value. Owns names, defaults and bounds; reads nothing itself."""
+"""The checked `JOBS` settings as one value. Owns names, defaults, bounds; reads no settings."""
 
 from __future__ import annotations
 

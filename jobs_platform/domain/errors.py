@@ -112,8 +112,8 @@ class NotConfiguredError(ConfigurationError):
     django.setup() before the first trigger."""
 
     code = "not_configured"
-    key = ""
-    reason = ""
+    key: str = ""
+    reason: str = ""
 
 
 class TaskDefinitionError(JobsError):

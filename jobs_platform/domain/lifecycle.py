@@ -117,7 +117,7 @@ def mermaid() -> str:
     """The state diagram of ARCHITECTURE.md, generated so that it cannot drift."""
     lines = ["stateDiagram-v2"]
     for move in MOVES.values():
-        sources = sorted(move.sources) or ["[*]"]
+        sources = [str(source) for source in sorted(move.sources)] or ["[*]"]
         lines += [f"    {source} --> {move.target}: {move.name}" for source in sources]
     lines += [f"    {status} --> [*]" for status in sorted(FINAL)]
     return "\n".join(lines) + "\n"
