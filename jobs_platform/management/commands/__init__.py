@@ -1,0 +1,1 @@
+"""One command a file: it parses and prints, and leaves the work to the layers below."""

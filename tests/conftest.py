@@ -1,0 +1,114 @@
+"""The servers of the test session: started once, for the first test that needs them, and never for
+unit tests.
+
+DATABASE_URL and REDIS_URL from outside are respected; then nothing is started.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from channels.layers import channel_layers as live_layers
+from django.conf import settings
+from django.db import connections
+
+from jobs_platform.embedded.stack import Stack
+from jobs_platform.settings import NO_REDIS, channel_layers, database_settings
+
+TESTS = Path(__file__).parent
+# Folders whose tests need no server; they must run without one.
+SERVERLESS = ("unit", "architecture", "embedded", "wheel")
+GIVEN_FROM_OUTSIDE = bool(settings.DATABASE_URL) and settings.REDIS_URL != NO_REDIS
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the session's servers are, and the stack if we have started them."""
+
+    database_url: str
+    redis_url: str
+    stack: Stack | None
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The session's servers; Django, Celery and Channels are pointed at them."""
+    if GIVEN_FROM_OUTSIDE:
+        yield Servers(settings.DATABASE_URL, settings.REDIS_URL, None)
+        return
+    folder = new_data_dir()
+    stack = Stack(folder, durable=False)
+    try:
+        stack.start()
+        point_django_at(database_url=stack.database_url, redis_url=stack.redis_url)
+        yield Servers(stack.database_url, stack.redis_url, stack)
+    finally:
+        connections.close_all()
+        stack.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack(servers: Servers) -> Stack:
+    """The session's stack. Tests that stop a server take `own_stack` instead."""
+    if servers.stack is None:
+        pytest.skip("the servers are given by DATABASE_URL and REDIS_URL")
+    return servers.stack
+
+
+@pytest.fixture
+def own_stack() -> Iterator[Stack]:
+    """A running stack of the test's own, to be stopped, killed and frozen at will."""
+    folder = new_data_dir()
+    stack = Stack(folder, durable=False)
+    try:
+        yield stack.start()
+    finally:
+        stack.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(servers: Servers) -> None:
+    """pytest-django asks for this before it makes the test database."""
+
+
+@pytest.fixture
+def process_environment(servers: Servers, db: None) -> dict[str, str]:
+    """The variables that point another process of the project at the test database."""
+    name = connections["default"].settings_dict["NAME"]
+    return {
+        "DATABASE_URL": servers.database_url.rpartition("/")[0] + f"/{name}",
+        "REDIS_URL": servers.redis_url,
+        "DJANGO_SECRET_KEY": settings.SECRET_KEY,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _servers_where_needed(request: pytest.FixtureRequest) -> None:
+    if request.path.relative_to(TESTS).parts[0] not in SERVERLESS:
+        request.getfixturevalue("servers")
+
+
+def new_data_dir() -> Path:
+    """A short-lived folder that the user of an embedded Postgres can reach, other than pytest's."""
+    folder = Path(tempfile.mkdtemp(prefix="jobs-tests-"))
+    folder.chmod(0o711)
+    return folder
+
+
+def point_django_at(*, database_url: str, redis_url: str) -> None:
+    settings.DATABASE_URL, settings.REDIS_URL = database_url, redis_url
+    settings.CELERY_BROKER_URL = redis_url
+    settings.CHANNEL_LAYERS = channel_layers(redis_url)
+    live_layers.backends.clear()
+    connections.settings["default"] = connections.configure_settings(
+        {"default": database_settings(database_url)}
+    )["default"]
+    if hasattr(connections._connections, "default"):
+        del connections["default"]
