@@ -105,6 +105,18 @@ def _account_for(home: Path) -> Account:
         "Postgres does not run as root, and this machine has neither a user `postgres` nor "
         "`nobody`. Run as an ordinary user, or set DATABASE_URL and REDIS_URL.",
     )
+
+
+def _reachable_home(data_dir: Path, *, account: Account) -> Path:
+    home = data_dir / HOME
+    data_dir.chmod(0o711)
+    home.mkdir(mode=0o700, exist_ok=True)
+    os.chown(home, account.uid, account.gid)
+    if _succeeds(["/bin/sh", "-c", 'cd "$1" && test -w .', "sh", str(home)], account=account):
+        return home
+    home.rmdir()
+    lasting = LASTING_TEMPORARY_FOLDER.is_dir()
+    parent = LASTING_TEMPORARY_FOLDER if lasting else Path(tempfile.gettempdir())
     home = Path(tempfile.mkdtemp(prefix="jobs-platform-", dir=parent))
     os.chown(home, account.uid, account.gid)
     write_private(data_dir / RECORD, text=f"{home}\n")
