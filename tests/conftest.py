@@ -6,6 +6,7 @@ DATABASE_URL and REDIS_URL from outside are respected; then nothing is started.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,12 +19,13 @@ from django.conf import settings
 from django.db import connections
 
 from jobs_platform.embedded.stack import Stack
-from jobs_platform.settings import NO_REDIS, channel_layers, database_settings
+from jobs_platform.settings import channel_layers, database_settings
 
 TESTS = Path(__file__).parent
 # Folders whose tests need no server; they must run without one.
 SERVERLESS = ("unit", "architecture", "embedded", "wheel")
-GIVEN_FROM_OUTSIDE = bool(settings.DATABASE_URL) and settings.REDIS_URL != NO_REDIS
+GIVEN_DATABASE_URL = os.environ.get("DATABASE_URL")
+GIVEN_REDIS_URL = os.environ.get("REDIS_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +40,18 @@ class Servers:
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """The session's servers; Django, Celery and Channels are pointed at them."""
-    if GIVEN_FROM_OUTSIDE:
-        yield Servers(settings.DATABASE_URL, settings.REDIS_URL, None)
+    if GIVEN_DATABASE_URL and GIVEN_REDIS_URL:
+        yield Servers(GIVEN_DATABASE_URL, GIVEN_REDIS_URL, None)
         return
     folder = new_data_dir()
     stack = Stack(folder, durable=False)
     try:
         stack.start()
-        point_django_at(database_url=stack.database_url, redis_url=stack.redis_url)
-        yield Servers(stack.database_url, stack.redis_url, stack)
+        servers = Servers(
+            GIVEN_DATABASE_URL or stack.database_url, GIVEN_REDIS_URL or stack.redis_url, stack
+        )
+        point_django_at(database_url=servers.database_url, redis_url=servers.redis_url)
+        yield servers
     finally:
         connections.close_all()
         stack.destroy()

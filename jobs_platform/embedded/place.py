@@ -1,6 +1,6 @@
 """Who runs Postgres, where its cluster lies and where its programs are.
 
-Postgres refuses to run as root, and the user it runs as instead may not reach a project under
+Postgres refuses to run as root, and the user it runs as instead may not reach a project in
 /root. Owns the answer to both; starts no server.
 """
 

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,7 @@ from .processes import (
     free_port,
     is_free,
     log_since,
+    nothing,
     open_log,
     require_free,
     wait_for,
@@ -89,7 +90,14 @@ class Postgres:
     times.
     """
 
-    def __init__(self, data_dir: Path, *, port: int | None = None, durable: bool = True) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        on_start: Callable[[], None] = nothing,
+    ) -> None:
         self._data_dir = data_dir
         self._given_port = port
         self._settings = {**SETTINGS, **({} if durable else NOT_DURABLE)}
@@ -98,6 +106,7 @@ class Postgres:
         self._port: int | None = None
         self._password = ""
         self._process: ServerProcess | None = None
+        self._on_start = on_start
 
     @property
     def pid(self) -> int:
@@ -156,6 +165,7 @@ class Postgres:
                 raise failed_start("Postgres", log=self.log, said=said)
             self._port = None
         self._make_database()
+        self._on_start()
 
     def stop(self, mode: StopMode = "fast") -> None:
         """Stops the server as `pg_ctl stop -m MODE` does; a server that does not stop in time is

@@ -12,8 +12,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -33,7 +33,7 @@ LOG_LIMIT_BYTES = 10_000_000
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 # Waits for a line on a pipe that only the owner holds. End of file without a line: the owner died,
 # stop the server.
-GUARD_SCRIPT = 'read -r line || kill -s "$1" "$2" 2>/dev/null'
+GUARD_SCRIPT = 'read -r line || { kill -s "$1" "$2"; kill -s CONT "$2"; } 2>/dev/null'
 
 
 class ServerProcess:
@@ -51,7 +51,7 @@ class ServerProcess:
         group: int | None = None,
     ) -> None:
         self._stop_signal = stop_signal
-        with open_log(log) as output:
+        with open_log(log) as output, launching(command[0], log=log):
             self._process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -97,9 +97,7 @@ class ServerProcess:
     def stop(self, *, how: signal.Signals, timeout: float) -> bool:
         """Sends `how` and waits; False if the server is still there after `timeout` seconds."""
         if self.is_alive():
-            self._process.send_signal(
-                signal.SIGCONT
-            )  # a frozen process would not hear the other one
+            self.signal_family(signal.SIGCONT)  # frozen processes would not hear the other one
             self._process.send_signal(how)
         try:
             self._process.wait(timeout)
@@ -212,6 +210,10 @@ def wait_for(condition: Callable[[], bool], *, timeout: float) -> bool:
     return True
 
 
+def nothing() -> None:
+    """What happens after the start of a server that nobody asked about."""
+
+
 def open_log(path: Path) -> IO[bytes]:
     """The log opened for appending; a long one is put aside first."""
     with writing_into(path.parent):
@@ -226,6 +228,14 @@ def log_since(path: Path, position: int) -> str:
     with path.open("rb") as file:
         file.seek(position)
         return file.read().decode(errors="replace")[-LOG_TAIL_CHARACTERS:].strip()
+
+
+@contextmanager
+def launching(program: str, *, log: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise failed_start(program, log=log, said=str(error)) from error
 
 
 def failed_start(server: str, *, log: Path, said: str) -> EmbeddedStackError:

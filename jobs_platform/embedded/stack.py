@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -39,8 +40,12 @@ class Stack:
         durable: bool = True,
     ) -> None:
         self.data_dir = Path(data_dir).absolute()
-        self.postgres = Postgres(self.data_dir, port=port_postgres, durable=durable)
-        self.valkey = Valkey(self.data_dir, port=port_valkey, durable=durable)
+        self.postgres = Postgres(
+            self.data_dir, port=port_postgres, durable=durable, on_start=self._publish
+        )
+        self.valkey = Valkey(
+            self.data_dir, port=port_valkey, durable=durable, on_start=self._publish
+        )
         self._lock: IO[str] | None = None
 
     @property
@@ -76,7 +81,6 @@ class Stack:
             remove_address(self.data_dir)
             self.valkey.start()
             self.postgres.start()
-            write_address(self.data_dir, address=self.address)
         except BaseException:
             self.stop()
             raise
@@ -86,13 +90,11 @@ class Stack:
         """Stops both servers and gives the folder back; does nothing if the stack does not run."""
         if self._lock is None:
             return
-        try:
-            remove_address(self.data_dir)
-            self.postgres.stop()
-            self.valkey.stop()
-        finally:
-            self._lock.close()
-            self._lock = None
+        with ExitStack() as last_first:
+            last_first.callback(self._release)
+            last_first.callback(self.valkey.stop)
+            last_first.callback(self.postgres.stop)
+            last_first.callback(remove_address, self.data_dir)
 
     def destroy(self) -> None:
         """Stops the servers and removes their data."""
@@ -103,6 +105,16 @@ class Stack:
             shutil.rmtree(self.data_dir / name, ignore_errors=True)
         for name in OWN_FILES:
             (self.data_dir / name).unlink(missing_ok=True)
+
+    def _publish(self) -> None:
+        """A restarted server has another pid."""
+        if self.postgres.is_alive() and self.valkey.is_alive():
+            write_address(self.data_dir, address=self.address)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+        self._lock = None
 
     def __enter__(self) -> Self:
         return self.start()

@@ -10,6 +10,7 @@ import importlib.util
 import platform
 import secrets
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -25,6 +26,7 @@ from .processes import (
     free_port,
     is_free,
     log_since,
+    nothing,
     require_free,
     wait_for,
 )
@@ -54,7 +56,14 @@ class Valkey:
     times.
     """
 
-    def __init__(self, data_dir: Path, *, port: int | None = None, durable: bool = True) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        on_start: Callable[[], None] = nothing,
+    ) -> None:
         self._folder = data_dir / "valkey"
         self._log = data_dir / "logs" / "valkey.log"
         self._given_port = port
@@ -62,6 +71,7 @@ class Valkey:
         self._port: int | None = None
         self._password = secrets.token_urlsafe(32)
         self._process: ServerProcess | None = None
+        self._on_start = on_start
 
     @property
     def pid(self) -> int:
@@ -102,7 +112,7 @@ class Valkey:
                 wait_for(lambda: not self.is_alive() or self._answers(), timeout=START_SECONDS)
                 and self.is_alive()
             ):
-                return
+                break
             self.kill()
             said = log_since(self.log, position)
             if (
@@ -112,6 +122,7 @@ class Valkey:
             ):
                 raise failed_start("Valkey", log=self.log, said=said)
             self._port = None
+        self._on_start()
 
     def stop(self) -> None:
         """Stops the server; it writes its file first. One that does not stop in time is killed."""
