@@ -1,0 +1,165 @@
+"""Finish what a slot has done and claim what it does next, in one statement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from jobs_platform.domain.ids import encode
+from jobs_platform.domain.lifecycle import Status
+from jobs_platform.engine import ledger
+from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
+from jobs_platform.engine.line import Line, Row
+from jobs_platform.engine.log import LogEntry, log_params
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_UNSTORABLE = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The answer of the database."""
+
+    finished: frozenset[UUID]
+    """Outcomes that were accepted. The others outlived their attempt and changed nothing."""
+    runs: tuple[ClaimedRun, ...]
+    """In the order in which they are to be executed."""
+    low_water: datetime | None
+    """The earliest `run_at` among the claimed; None when none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What to claim; `number` names the claim, `previous_number` the one that it replaces."""
+
+    worker_queue: str = ""
+    limit: int = 0
+    number: int = 0
+    previous_number: int = 0
+    low_water: datetime = LONG_AGO
+
+
+def finish_and_claim(
+    line: Line,
+    holder: Holder,
+    outcomes: Sequence[Outcome],
+    want: Want,
+    *,
+    log_entries: Sequence[LogEntry] = (),
+) -> Taken:
+    """Write outcomes (with the log lines that belong before them) and claim up to `want.limit` runs.
+
+    An outcome that the database refuses to store is written singly, as a system failure, so that
+    nobody pays for a neighbour.
+    """
+    try:
+        return _write(line, holder, outcomes, want, log_entries)
+    except _UNSTORABLE:
+        if log_entries:
+            return finish_and_claim(line, holder, outcomes, want)
+        if not outcomes:
+            raise
+        finished = _write_singly(line, holder, outcomes)
+        taken = _write(line, holder, (), want, ())
+        return Taken(finished, taken.runs, taken.low_water)
+
+
+def _write(
+    line: Line,
+    holder: Holder,
+    outcomes: Sequence[Outcome],
+    want: Want,
+    log_entries: Sequence[LogEntry],
+) -> Taken:
+    params = ledger.outcome_params(outcomes, hook_worker_id=holder.worker_id) | {
+        "worker_id": holder.worker_id,
+        "slot": holder.slot,
+        "environment_id": holder.environment_id,
+        "worker_queue": want.worker_queue,
+        "limit": want.limit,
+        "number": want.number,
+        "previous_number": want.previous_number,
+        "low_water": want.low_water,
+    }
+    if log_entries:
+        entries = log_params(log_entries, environment_id=holder.environment_id)
+        rows = line.pipeline([("write_log_lines", entries), ("finish_and_claim", params)])[-1]
+    else:
+        rows = ledger.finish_and_claim(line.execute, params)
+    return _taken(rows, holder)
+
+
+def _write_singly(line: Line, holder: Holder, outcomes: Sequence[Outcome]) -> frozenset[UUID]:
+    finished: set[UUID] = set()
+    for outcome in outcomes:
+        try:
+            finished |= _write(line, holder, [outcome], Want(), ()).finished
+        except _UNSTORABLE as error:
+            broken = Outcome(
+                outcome.run_id,
+                outcome.fencing_token,
+                Status.SYSTEM_FAILURE,
+                error=_refusal(outcome, error),
+                has_final_hooks=outcome.has_final_hooks,
+            )
+            finished |= _write(line, holder, [broken], Want(), ()).finished
+    return frozenset(finished)
+
+
+def _refusal(outcome: Outcome, error: psycopg.Error) -> str:
+    reason = (error.diag.message_primary or "unknown reason").replace("\x00", "")
+    message = (
+        f"The database refused to store the result of {encode('run', outcome.run_id)}: {reason}"
+    )
+    return json.dumps({"name": "ResultRefused", "message": message, "traceback": None})
+
+
+def _taken(rows: Sequence[Row], holder: Holder) -> Taken:
+    finished = frozenset(rows[0][0] or ())
+    claimed = sorted((row for row in rows if row[1] is not None), key=lambda row: (row[-1], row[1]))
+    low_water = claimed[0][-1] if claimed else None
+    return Taken(finished, tuple(_claimed_run(row, holder) for row in claimed), low_water)
+
+
+def _claimed_run(row: Row, holder: Holder) -> ClaimedRun:
+    (
+        _, run_id, fencing_token, task_id, payload, attempt_number, max_attempts, queue, worker_queue,
+        priority_seconds, tags, metadata, is_test, task_version, version, created_at, started_at,
+        attempt_started_at, parent_id, root_id, batch_id, replay_of_id, schedule_id, _,
+    ) = row  # fmt: skip
+    return ClaimedRun(
+        id=run_id,
+        fencing_token=fencing_token,
+        task_id=task_id,
+        payload=payload,
+        attempt_number=attempt_number,
+        max_attempts=max_attempts,
+        environment=holder.environment,
+        queue=queue,
+        worker_queue=worker_queue,
+        priority_seconds=priority_seconds,
+        tags=tuple(tags),
+        metadata=_object(metadata),
+        is_test=is_test,
+        task_version=task_version,
+        version=version,
+        created_at=created_at,
+        started_at=started_at,
+        attempt_started_at=attempt_started_at,
+        parent_id=parent_id,
+        root_id=root_id,
+        batch_id=batch_id,
+        replay_of_id=replay_of_id,
+        schedule_id=encode("sched", schedule_id) if schedule_id else None,
+    )
+
+
+def _object(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = {} if text == "{}" else json.loads(text)
+    return found

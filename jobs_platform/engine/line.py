@@ -1,0 +1,113 @@
+"""A connection of the engine's own, outside Django: workers, keepers and beats talk over it.
+
+Knows how to run a named statement and how to say that the database is away. Imports no Django, so
+that the keeper of a worker stays small.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import psycopg
+from psycopg import errors as postgres_errors
+
+from jobs_platform.domain.errors import DatabaseUnavailableError, NotMigratedError
+from jobs_platform.sql import statement
+
+Row = tuple[Any, ...]
+
+_SETTINGS = (
+    # The statements are written for their index, and statistics lag behind a queue.
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "
+    "SET plan_cache_mode = force_generic_plan; SET jit = off; "
+    "SET idle_in_transaction_session_timeout = '60s'"
+)
+_DEADLOCK_TRIES = 5
+
+
+class Line:
+    """One autocommitting connection, opened at the first use and again after it broke.
+
+    Not for two threads at once; `lock` is there for a caller that shares it all the same.
+    """
+
+    def __init__(self, conninfo: str, *, application_name: str) -> None:
+        self._conninfo = conninfo
+        self._application_name = application_name
+        self._connection: psycopg.Connection[Row] | None = None
+        self.lock = threading.Lock()
+
+    @property
+    def connection(self) -> psycopg.Connection[Row]:
+        """The open connection; `DatabaseUnavailableError` when there is none to be had."""
+        if self._connection is None or self._connection.closed:
+            with _translated():
+                self._connection = psycopg.connect(
+                    self._conninfo, autocommit=True, application_name=self._application_name
+                )
+                self._connection.execute(_SETTINGS)
+        return self._connection
+
+    def execute(self, name: str, params: Mapping[str, Any]) -> list[Row]:
+        """Run `sql/NAME.sql`; a deadlock is tried again whole unless a transaction is open."""
+        connection = self.connection
+        for tries_left in reversed(range(_DEADLOCK_TRIES)):
+            try:
+                with _translated():
+                    cursor = connection.execute(statement(name), params, prepare=True)
+                    return cursor.fetchall() if cursor.description else []
+            except postgres_errors.DeadlockDetected:
+                is_open = connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+                if is_open or not tries_left:
+                    raise
+        raise AssertionError("unreachable")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Several statements, one commit."""
+        with _translated(), self.connection.transaction():
+            yield
+
+    def pipeline(self, statements: list[tuple[str, Mapping[str, Any]]]) -> list[list[Row]]:
+        """Run several statements in one round trip and one transaction."""
+        connection = self.connection
+        with _translated():
+            with connection.pipeline():
+                cursors = [
+                    connection.execute(statement(name), params, prepare=True)
+                    for name, params in statements
+                ]
+            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Say in our words that the database is away or not ours yet; let every other error pass."""
+    try:
+        yield
+    except (postgres_errors.DeadlockDetected, postgres_errors.QueryCanceled):
+        raise
+    except (postgres_errors.UndefinedTable, postgres_errors.UndefinedColumn) as error:
+        raise NotMigratedError(reason=str(error).splitlines()[0]) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailableError(reason=str(error).strip()) from error

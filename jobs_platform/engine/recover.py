@@ -1,0 +1,196 @@
+"""Bring back what a lost worker, or one dead slot of a live one, was executing.
+
+Any number of processes may recover at once: claims are locked with SKIP LOCKED, and every move
+names the attempt that it ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from jobs_platform.domain.lifecycle import Status
+from jobs_platform.domain.retrying import RetryPolicy
+from jobs_platform.engine import ledger
+from jobs_platform.engine.claim import LONG_AGO
+from jobs_platform.engine.handoff import Outcome
+from jobs_platform.engine.line import Line, Row
+
+CLAIMS_PER_TRANSACTION = 100
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What was brought back, and which worker queues now have work."""
+
+    retried: list[UUID] = field(default_factory=list)
+    crashed: list[UUID] = field(default_factory=list)
+    given_back: list[UUID] = field(default_factory=list)
+    claims: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a dead slot had come in its claim `number`: runs before `started` had been started."""
+
+    number: int
+    started: int
+
+
+def recover_lost_workers(line: Line) -> Recovered:
+    """Recover the claims of every worker whose lease ended or that stopped, in bounded batches."""
+    total = Recovered()
+    while _recover(line, total, worker_id=None, slot=None) == CLAIMS_PER_TRANSACTION:
+        pass
+    return total
+
+
+def recover_worker(line: Line, worker_id: int) -> Recovered:
+    """Recover everything that a worker held. Its lease ends first, so it claims nothing more."""
+    line.execute("stop_worker", {"worker_id": worker_id})
+    total = Recovered()
+    while _recover(line, total, worker_id=worker_id, slot=None) == CLAIMS_PER_TRANSACTION:
+        pass
+    return total
+
+
+def recover_slot(
+    line: Line,
+    worker_id: int,
+    slot: int,
+    *,
+    progress: Progress | None = None,
+    is_interrupted: bool = False,
+) -> Recovered:
+    """Recover what a dead pool child held; only started runs have used an attempt.
+
+    With `is_interrupted` the platform itself stopped the slot (shutdown): nothing has.
+    """
+    total = Recovered()
+    _recover(
+        line,
+        total,
+        worker_id=worker_id,
+        slot=slot,
+        progress=progress,
+        is_interrupted=is_interrupted,
+    )
+    return total
+
+
+def _recover(
+    line: Line,
+    total: Recovered,
+    *,
+    worker_id: int | None,
+    slot: int | None,
+    progress: Progress | None = None,
+    is_interrupted: bool = False,
+) -> int:
+    """One transaction over a bounded number of claims; returns how many it took."""
+    params = {"worker_id": worker_id, "slot": slot, "limit": CLAIMS_PER_TRANSACTION}
+    with line.transaction():
+        claims = line.execute("lost_claims", params)
+        for claim_worker_id, _, number, run_ids in claims:
+            started = _started(run_ids, number, progress, is_interrupted=is_interrupted)
+            held = line.execute("live_attempts", {"run_ids": run_ids, "worker_id": claim_worker_id})
+            _end_attempts(line, claim_worker_id, held, started, total)
+        if claims:
+            arrays = dict(
+                zip(
+                    ("worker_ids", "slots", "numbers"),
+                    zip(*(row[:3] for row in claims), strict=True),
+                    strict=True,
+                )
+            )
+            line.execute("forget_claims", {name: list(values) for name, values in arrays.items()})
+    total.claims += len(claims)
+    return len(claims)
+
+
+def _started(
+    run_ids: Sequence[UUID], number: int, progress: Progress | None, *, is_interrupted: bool
+) -> frozenset[UUID]:
+    """The runs of a claim that have used their attempt."""
+    if is_interrupted:
+        return frozenset()
+    if progress is None or progress.number != number:
+        return frozenset(run_ids)
+    return frozenset(run_ids[: progress.started])
+
+
+def _end_attempts(
+    line: Line, worker_id: int, held: Sequence[Row], started: frozenset[UUID], total: Recovered
+) -> None:
+    outcomes: list[Outcome] = []
+    unstarted: list[tuple[UUID, int | None]] = []
+    cancelled: list[Row] = []
+    for row in held:
+        run_id, token, status, attempt_number, max_attempts = row
+        if status == Status.CANCELED:
+            cancelled.append(row)
+        elif status != Status.EXECUTING:
+            continue
+        elif run_id not in started:
+            unstarted.append((run_id, token))
+        else:
+            outcomes.append(lost_outcome(run_id, token, attempt_number, max_attempts))
+    if unstarted:
+        ledger.give_back(line.execute, worker_id=worker_id, attempts=unstarted)
+        total.given_back += [run_id for run_id, _ in unstarted]
+    if outcomes:
+        _finish(line, worker_id, outcomes)
+        for outcome in outcomes:
+            (total.retried if outcome.status is Status.QUEUED else total.crashed).append(
+                outcome.run_id
+            )
+    if cancelled:
+        _stop_cancelled(line, cancelled)
+
+
+def lost_outcome(run_id: UUID, token: int, attempt_number: int, max_attempts: int) -> Outcome:
+    """A lost attempt is tried again soon, or was the last one."""
+    error = json.dumps(
+        {
+            "name": "WorkerLost",
+            "message": "The process that executed this attempt died or lost its lease.",
+            "traceback": None,
+        }
+    )
+    if attempt_number >= max_attempts:
+        return Outcome(
+            run_id, token, Status.CRASHED, error=error, has_final_hooks=True, is_lost=True
+        )
+    delay = RetryPolicy().lost_attempt_delay_seconds(attempt_number)
+    return Outcome(
+        run_id, token, Status.QUEUED, error=error, retry_after_seconds=delay, is_lost=True
+    )
+
+
+def _finish(line: Line, worker_id: int, outcomes: Sequence[Outcome]) -> None:
+    params = ledger.outcome_params(outcomes, hook_worker_id=None) | {
+        "worker_id": worker_id,
+        "slot": 0,
+        "environment_id": 0,
+        "worker_queue": "",
+        "limit": 0,
+        "number": 0,
+        "previous_number": 0,
+        "low_water": LONG_AGO,
+    }
+    ledger.finish_and_claim(line.execute, params)
+
+
+def _stop_cancelled(line: Line, cancelled: Sequence[Row]) -> None:
+    """Runs that were cancelled while the attempt was live: its end is recorded, its hooks are free."""
+    run_ids = [row[0] for row in cancelled]
+    params = {
+        "run_ids": run_ids,
+        "tokens": [row[1] for row in cancelled],
+        "cpu_seconds": [None] * len(run_ids),
+        "peak_memory_bytes": [None] * len(run_ids),
+    }
+    line.execute("stop_attempts", params)
+    line.execute("release_hook_calls", {"run_ids": run_ids})

@@ -1,0 +1,33 @@
+"""Run something again: a new run with the payload of an old one."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID
+
+from jobs_platform.domain.errors import RunNotFoundError
+from jobs_platform.domain.ids import encode
+from jobs_platform.engine import caller
+from jobs_platform.engine.trigger import trigger
+from jobs_platform.models import Run
+from jobs_platform.sdk.ports import Triggered, TriggerRequest
+
+
+def replay(run_id: UUID, *, payload: str | None = None) -> Triggered:
+    """A new QUEUED run with the old one's task, queue, tags and limits; `payload` replaces its own."""
+    with caller.translated():
+        old = Run.objects.select_related("environment").filter(id=run_id).first()
+    if old is None:
+        raise RunNotFoundError(id=encode("run", run_id))
+    request = TriggerRequest(
+        task_id=old.task_id,
+        payload=payload if payload is not None else json.dumps(old.payload),
+        queue=old.queue,
+        worker_queue=old.worker_queue,
+        max_attempts=old.max_attempts,
+        priority_seconds=old.priority_seconds,
+        tags=tuple(old.tags),
+        is_test=old.is_test,
+        task_version=old.task_version,
+    )
+    return trigger(request, environment=old.environment.slug, replay_of_id=old.id)

@@ -1,0 +1,69 @@
+"""A worker's registration and lease, and runs that it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from jobs_platform.engine import ledger
+from jobs_platform.engine.line import Line
+
+
+def register_worker(
+    line: Line,
+    *,
+    environment_id: int,
+    name: str,
+    worker_queues: Sequence[str],
+    pool: str,
+    slots: int,
+    lease_seconds: float,
+) -> int:
+    """A worker row whose lease runs from now; returns its id."""
+    params = {
+        "environment_id": environment_id,
+        "name": name,
+        "worker_queues": list(worker_queues),
+        "pool": pool,
+        "slots": slots,
+        "lease_seconds": lease_seconds,
+    }
+    return int(line.execute("register_worker", params)[0][0])
+
+
+def renew_lease(line: Line, worker_id: int, *, lease_seconds: float) -> bool:
+    """False when the lease was lost already: the worker must stop what it executes."""
+    return bool(
+        line.execute("renew_lease", {"worker_id": worker_id, "lease_seconds": lease_seconds})
+    )
+
+
+def give_back(
+    line: Line, worker_id: int, attempts: Sequence[tuple[UUID, int | None]]
+) -> list[tuple[UUID, str]]:
+    """EXECUTING → QUEUED at the place they had, no attempt used; (id, worker_queue) of each."""
+    if not attempts:
+        return []
+    return [
+        (row[0], row[1])
+        for row in ledger.give_back(line.execute, worker_id=worker_id, attempts=attempts)
+    ]
+
+
+def give_back_unknown(line: Line, worker_id: int, slot: int, *, known: Sequence[UUID]) -> int:
+    """Give back what this slot claimed without learning of it (a reply lost with its connection)."""
+    with line.transaction():
+        claims = line.execute("claims_of_slot", {"worker_id": worker_id, "slot": slot})
+        unknown = [run_id for row in claims for run_id in row[1] if run_id not in set(known)]
+        given_back = give_back(line, worker_id, [(run_id, None) for run_id in unknown])
+        kept = [row for row in claims if set(row[1]) & set(known)]
+        gone = [row for row in claims if row not in kept]
+        if gone:
+            numbers = [row[0] for row in gone]
+            arrays = {
+                "worker_ids": [worker_id] * len(gone),
+                "slots": [slot] * len(gone),
+                "numbers": numbers,
+            }
+            line.execute("forget_claims", arrays)
+    return len(given_back)

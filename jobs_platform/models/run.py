@@ -1,0 +1,133 @@
+"""Runs, the central table; and the CHECKs that make impossible rows impossible.
+
+Indexes are few on purpose: a claim changes an indexed column and writes an entry into each, a
+finish changes none and stays in its page (HOT). `is_claimable`, not the status, is what the queue's
+index looks at, and no index mentions the executing status.
+"""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import TransactionNow as Now
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import F, Q
+
+from jobs_platform.domain.lifecycle import FINAL, Status
+from jobs_platform.models.batch import Batch
+from jobs_platform.models.environment import Environment
+from jobs_platform.models.fields import VerbatimJSONField
+from jobs_platform.models.guard import EngineModel
+from jobs_platform.models.schedule import Schedule
+from jobs_platform.models.worker import Worker
+
+_FINAL = sorted(FINAL)
+
+
+class Run(EngineModel):
+    """One accepted piece of work, from its trigger to its final status."""
+
+    id = models.UUIDField(primary_key=True)
+    environment = models.ForeignKey(
+        Environment, models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
+    task_id = models.CharField(max_length=128)
+    status = models.CharField(max_length=16, choices=[(status, status) for status in Status])
+    version = models.IntegerField(db_default=1)
+    queue = models.CharField(max_length=160)
+    worker_queue = models.CharField(max_length=64)
+    priority_seconds = models.FloatField(db_default=0.0)
+    run_at = models.DateTimeField()
+    """Claimable from this instant; orders the queue (queue time minus priority, or the retry's time)."""
+    is_claimable = models.BooleanField(db_default=True)
+    payload = VerbatimJSONField()
+    output = VerbatimJSONField(null=True)
+    error = VerbatimJSONField(null=True)
+    metadata = models.JSONField(db_default={})
+    tags = ArrayField(models.TextField(), db_default=[])
+    attempt_number = models.SmallIntegerField(db_default=0)
+    max_attempts = models.SmallIntegerField()
+    fencing_token = models.IntegerField(db_default=0)
+    """Rises with every claim; a write that names an older one is refused."""
+    worker = models.ForeignKey(
+        Worker, models.SET_NULL, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    is_test = models.BooleanField(db_default=False)
+    task_version = models.CharField(max_length=64, null=True)
+    parent = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="children",
+    )
+    root = models.ForeignKey(
+        "self", models.SET_NULL, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    batch = models.ForeignKey(
+        Batch, models.SET_NULL, null=True, db_constraint=False, db_index=False, related_name="runs"
+    )
+    replay_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    schedule = models.ForeignKey(
+        Schedule, models.SET_NULL, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    scheduled_at = models.DateTimeField(null=True)
+    """The nominal time that a schedule triggered it for."""
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    attempt_started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "jobs_run"
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=sorted(Status)), name="jobs_run_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=_FINAL, finished_at__isnull=False)
+                | (~Q(status__in=_FINAL) & Q(finished_at__isnull=True)),
+                name="jobs_run_final_has_end",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_claimable=False) | Q(status=Status.QUEUED),
+                name="jobs_run_claimable_queued",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.EXECUTING)
+                | Q(worker__isnull=False, attempt_started_at__isnull=False, attempt_number__gt=0),
+                name="jobs_run_executing_has_attempt",
+            ),
+            models.CheckConstraint(
+                condition=Q(output__isnull=True) | Q(status=Status.COMPLETED),
+                name="jobs_run_output_completed",
+            ),
+            models.CheckConstraint(
+                condition=Q(attempt_number__gte=0, attempt_number__lte=F("max_attempts")),
+                name="jobs_run_attempts_within_max",
+            ),
+            models.UniqueConstraint(
+                fields=["schedule", "scheduled_at"],
+                name="jobs_run_once_per_nominal_time",
+                condition=Q(scheduled_at__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["environment", "worker_queue", "run_at"],
+                name="jobs_run_claimable",
+                condition=Q(is_claimable=True),
+            ),
+            models.Index(
+                fields=["parent"], name="jobs_run_parent", condition=Q(parent__isnull=False)
+            ),
+            models.Index(fields=["batch"], name="jobs_run_batch", condition=Q(batch__isnull=False)),
+            GinIndex(fields=["tags"], name="jobs_run_tags", condition=~Q(tags=[])),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_id} {self.pk}"

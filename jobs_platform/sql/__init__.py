@@ -1,0 +1,36 @@
+"""What the ORM cannot say: one statement a file, its purpose, locks and index on top.
+
+Status words are filled in from the lifecycle: `$to_claim` is the status that the move `claim` leads
+to, `$from_claim` the list of those it may start from, `$FINAL` all final ones, `$QUEUED` that one.
+A per cent sign outside a parameter is written twice, as for any statement with parameters.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+from jobs_platform.domain.lifecycle import FINAL, MOVES, Status
+
+
+def _quoted(statuses: frozenset[Status]) -> str:
+    return ", ".join(f"'{status}'" for status in sorted(statuses))
+
+
+@cache
+def _words() -> dict[str, str]:
+    words = {status.name: f"'{status}'" for status in Status}
+    words["FINAL"] = _quoted(FINAL)
+    for move in MOVES.values():
+        words[f"to_{move.name}"] = f"'{move.target}'"
+        words[f"from_{move.name}"] = _quoted(move.sources)
+    return words
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of `NAME.sql` without its comments, statuses filled in."""
+    text = files(__name__).joinpath(f"{name}.sql").read_text()
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+    return Template("\n".join(lines)).substitute(_words())

@@ -1,0 +1,105 @@
+-- End attempts and claim the next runs, in one statement and so in one commit.
+-- Parameters: worker_id, slot, previous_number (claim to forget), number (claim to write),
+--   environment_id, worker_queue, low_water (timestamptz: claims look at run_at from here on),
+--   limit (0: only finish); arrays of one length, ascending by run id: run_ids, tokens, moves,
+--   statuses, attempt_statuses, outputs (JSON), errors (JSON), delays (seconds until a retry),
+--   cpu_seconds, peak_memory_bytes, are_hooked, event_data (JSON).
+-- Returns: finished (ids whose write was accepted; the others outlived their attempt) in every row,
+--   then one row for each claimed run, or one row of nulls.
+-- Locks: the finished runs in id order, then the claimed ones. `picked` reads `finished` so that the
+--   claim waits for the finish; without it the two deadlock on a stale snapshot.
+-- Index: finish by primary key (the row stays in its page: no indexed column changes); claim by
+--   jobs_run_claimable from the low-water mark, past the entries that are dead already.
+WITH outcome AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(run_ids)s::uuid[], %(tokens)s::integer[], %(moves)s::text[], %(statuses)s::text[],
+        %(attempt_statuses)s::text[], %(outputs)s::text[], %(errors)s::text[], %(delays)s::float8[],
+        %(cpu_seconds)s::float8[], %(peak_memory_bytes)s::bigint[], %(are_hooked)s::boolean[],
+        %(event_data)s::text[]
+    ) AS outcome (
+        run_id, token, move, status, attempt_status, output, error, delay, cpu_seconds,
+        peak_memory_bytes, is_hooked, event_data
+    )
+), finished AS (
+    UPDATE jobs_run AS run SET
+        status = outcome.status,
+        version = run.version + 1,
+        is_claimable = outcome.status = $to_retry,
+        run_at = CASE WHEN outcome.status = $to_retry
+                 THEN now() + make_interval(secs => outcome.delay) ELSE run.run_at END,
+        output = outcome.output::json,
+        error = outcome.error::json,
+        finished_at = CASE WHEN outcome.status = $to_retry THEN NULL ELSE now() END
+    FROM outcome
+    WHERE run.id = outcome.run_id
+      AND run.fencing_token = outcome.token
+      AND run.status IN ($from_complete)
+    RETURNING run.id, run.version, run.attempt_number, run.attempt_started_at, run.worker_id,
+              run.worker_queue, run.environment_id, outcome.move, outcome.status,
+              outcome.attempt_status, outcome.error, outcome.cpu_seconds,
+              outcome.peak_memory_bytes, outcome.is_hooked, outcome.event_data
+), attempt AS (
+    INSERT INTO jobs_attempt (
+        run_id, number, environment_id, status, worker_id, started_at, finished_at, error,
+        cpu_seconds, peak_memory_bytes
+    )
+    SELECT id, attempt_number, environment_id, attempt_status, worker_id, attempt_started_at, now(),
+           error::json, cpu_seconds, peak_memory_bytes
+    FROM finished
+), finish_event AS (
+    INSERT INTO jobs_event (run_id, version, environment_id, move, attempt_number, data)
+    SELECT id, version, environment_id, move, attempt_number, event_data::json FROM finished
+), hook_call AS (
+    INSERT INTO jobs_hook_call (run_id, environment_id, worker_queue, worker_id)
+    SELECT id, environment_id, worker_queue, %(hook_worker_id)s::integer
+    FROM finished WHERE is_hooked AND status IN ($FINAL)
+    ON CONFLICT (run_id) DO NOTHING
+), forgotten AS (
+    DELETE FROM jobs_claim
+    WHERE worker_id = %(worker_id)s AND slot = %(slot)s AND number = %(previous_number)s
+), picked AS MATERIALIZED (
+    SELECT run.id FROM jobs_run AS run
+    WHERE run.environment_id = %(environment_id)s
+      AND run.worker_queue = %(worker_queue)s
+      AND run.is_claimable
+      AND run.run_at >= %(low_water)s::timestamptz
+      AND run.run_at <= now()
+      AND (SELECT count(*) FROM finished) >= 0
+      AND EXISTS (
+          SELECT FROM jobs_worker AS worker
+          WHERE worker.id = %(worker_id)s AND worker.stopped_at IS NULL AND worker.lease_until > now()
+      )
+    ORDER BY run.run_at
+    LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE jobs_run AS run SET
+        status = $to_claim,
+        version = run.version + 1,
+        is_claimable = false,
+        fencing_token = run.fencing_token + 1,
+        attempt_number = run.attempt_number + 1,
+        worker_id = %(worker_id)s,
+        error = NULL,
+        started_at = coalesce(run.started_at, now()),
+        attempt_started_at = now()
+    FROM picked
+    WHERE run.id = picked.id AND run.status IN ($from_claim)
+    RETURNING run.*
+), claim_event AS (
+    INSERT INTO jobs_event (run_id, version, environment_id, move, attempt_number)
+    SELECT id, version, environment_id, 'claim', attempt_number FROM claimed
+), claim AS (
+    INSERT INTO jobs_claim (worker_id, slot, number, run_ids)
+    SELECT %(worker_id)s, %(slot)s, %(number)s, array_agg(id ORDER BY run_at, id)
+    FROM claimed HAVING count(*) > 0
+)
+SELECT
+    (SELECT array_agg(id) FROM finished) AS finished,
+    claimed.id, claimed.fencing_token, claimed.task_id, claimed.payload::text,
+    claimed.attempt_number, claimed.max_attempts, claimed.queue, claimed.worker_queue,
+    claimed.priority_seconds, claimed.tags, claimed.metadata::text, claimed.is_test,
+    claimed.task_version, claimed.version, claimed.created_at, claimed.started_at,
+    claimed.attempt_started_at, claimed.parent_id, claimed.root_id, claimed.batch_id,
+    claimed.replay_of_id, claimed.schedule_id, claimed.run_at
+FROM (SELECT) AS always LEFT JOIN claimed ON true

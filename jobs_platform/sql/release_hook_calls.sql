@@ -1,0 +1,2 @@
+-- Hook calls of these runs may be made by any worker. Parameters: run_ids. Index: primary key.
+UPDATE jobs_hook_call SET worker_id = NULL WHERE run_id = ANY(%(run_ids)s::uuid[])

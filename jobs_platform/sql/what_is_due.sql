@@ -1,0 +1,35 @@
+-- Everything that the clock has to look at, in one statement: the idle cost of a beat.
+-- Parameters: environment_id.
+-- Returns rows (kind, detail, at): `lost` with a worker id, `schedule`, `hook_call` and `claimable`
+--   with a worker queue; `at` is when it is due, which may be ahead.
+-- Index: jobs_run_claimable read loosely, one step for each worker queue; the rest are tiny tables.
+WITH RECURSIVE queue AS (
+    (SELECT worker_queue, run_at FROM jobs_run
+     WHERE environment_id = %(environment_id)s AND is_claimable
+     ORDER BY worker_queue, run_at LIMIT 1)
+    UNION ALL
+    SELECT further.worker_queue, further.run_at FROM queue CROSS JOIN LATERAL (
+        SELECT worker_queue, run_at FROM jobs_run
+        WHERE environment_id = %(environment_id)s AND is_claimable AND worker_queue > queue.worker_queue
+        ORDER BY worker_queue, run_at LIMIT 1
+    ) AS further
+)
+SELECT 'claimable' AS kind, worker_queue AS detail, run_at AS at, now() AS now FROM queue
+UNION ALL
+SELECT 'lost', worker.id::text, now(), now() FROM jobs_worker AS worker
+WHERE worker.stopped_at IS NULL AND worker.lease_until < now()
+UNION ALL
+SELECT 'lost', claim.worker_id::text, now(), now()
+FROM (SELECT DISTINCT worker_id FROM jobs_claim) AS claim
+LEFT JOIN jobs_worker AS worker ON worker.id = claim.worker_id
+WHERE worker.id IS NULL OR worker.stopped_at IS NOT NULL
+UNION ALL
+SELECT 'hook_call', call.worker_queue, now(), now()
+FROM jobs_hook_call AS call LEFT JOIN jobs_worker AS worker ON worker.id = call.worker_id
+WHERE call.environment_id = %(environment_id)s AND call.tries < %(max_tries)s
+  AND (worker.id IS NULL OR worker.stopped_at IS NOT NULL OR worker.lease_until < now())
+GROUP BY call.worker_queue
+UNION ALL
+(SELECT 'schedule', '', next_fire_at, now() FROM jobs_schedule
+ WHERE is_active AND environment_id = %(environment_id)s AND next_fire_at IS NOT NULL
+ ORDER BY next_fire_at LIMIT 1)
