@@ -1,1 +1,116 @@
-"""Jobs Platform: durable background jobs for Django and Celery."""
+"""Jobs Platform: durable background jobs for Django and Celery.
+
+All that a task file or an application needs; imports no Django.
+"""
+
+from jobs_platform.domain.cron import Cron
+from jobs_platform.domain.errors import (
+    AbortTaskRunError,
+    BatchNotFoundError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    DuplicateTaskError,
+    InvalidCronError,
+    InvalidDurationError,
+    InvalidIdError,
+    InvalidOptionError,
+    InvalidTagError,
+    InvalidTaskError,
+    JobsError,
+    MetadataError,
+    NotConfiguredError,
+    NotFoundError,
+    NotMigratedError,
+    OpenTransactionError,
+    OutputError,
+    OutputNotJsonError,
+    OutputTooLargeError,
+    OutputValidationError,
+    OutsideRunError,
+    PayloadError,
+    PayloadNotJsonError,
+    PayloadTooLargeError,
+    PayloadValidationError,
+    PollTimeoutError,
+    RunCancelled,
+    RunFailedError,
+    RunNotFoundError,
+    TaskImportError,
+    UnknownTaskError,
+)
+from jobs_platform.domain.lifecycle import Status
+from jobs_platform.sdk.context import Context, ctx
+from jobs_platform.sdk.handles import BatchHandle, RunHandle
+from jobs_platform.sdk.hooks import hooks
+from jobs_platform.sdk.logger import logger
+from jobs_platform.sdk.namespaces import batch, tasks
+from jobs_platform.sdk.queue import Queue
+from jobs_platform.sdk.retry import Retry
+from jobs_platform.sdk.run_state import locals, tags, usage  # noqa: A004 - as in Trigger.dev
+from jobs_platform.sdk.runs import runs
+from jobs_platform.sdk.schedules import ScheduledPayload, schedules
+from jobs_platform.sdk.task import Task, task
+from jobs_platform.sdk.triggering import BatchItem
+from jobs_platform.sdk.values import Attempt, Batch, Event, LogLine, Run, RunError
+
+__all__ = [
+    "AbortTaskRunError",
+    "Attempt",
+    "Batch",
+    "BatchHandle",
+    "BatchItem",
+    "BatchNotFoundError",
+    "ConfigurationError",
+    "Context",
+    "Cron",
+    "DatabaseUnavailableError",
+    "DuplicateTaskError",
+    "Event",
+    "InvalidCronError",
+    "InvalidDurationError",
+    "InvalidIdError",
+    "InvalidOptionError",
+    "InvalidTagError",
+    "InvalidTaskError",
+    "JobsError",
+    "LogLine",
+    "MetadataError",
+    "NotConfiguredError",
+    "NotFoundError",
+    "NotMigratedError",
+    "OpenTransactionError",
+    "OutputError",
+    "OutputNotJsonError",
+    "OutputTooLargeError",
+    "OutputValidationError",
+    "OutsideRunError",
+    "PayloadError",
+    "PayloadNotJsonError",
+    "PayloadTooLargeError",
+    "PayloadValidationError",
+    "PollTimeoutError",
+    "Queue",
+    "Retry",
+    "Run",
+    "RunCancelled",
+    "RunError",
+    "RunFailedError",
+    "RunHandle",
+    "RunNotFoundError",
+    "ScheduledPayload",
+    "Status",
+    "Task",
+    "TaskImportError",
+    "UnknownTaskError",
+    "batch",
+    "ctx",
+    "hooks",
+    "locals",
+    "logger",
+    "runs",
+    "schedules",
+    "tags",
+    "task",
+    "tasks",
+    "usage",
+]

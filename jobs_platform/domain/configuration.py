@@ -60,12 +60,18 @@ class Configuration:
     retention_days: float | None = 90.0
     """Final runs older than this are pruned; None keeps them for ever."""
     base_url: str | None = None
-    """Where the dashboard is reached; `run.url` starts with it."""
+    """Where the dashboard is mounted; `run.url` starts with it."""
+    base_dir: str | None = None
+    """The folder that `dirs` are relative to; None is the current one."""
 
     def __post_init__(self) -> None:
         if self.heartbeat_seconds * 2 > self.lease_seconds:
             reason = f"is more than half of LEASE_SECONDS ({self.lease_seconds:g})"
             raise ConfigurationError(key="HEARTBEAT_SECONDS", reason=reason)
+
+    def run_url(self, run_id: str) -> str | None:
+        """The page of a run, when it is known where the dashboard is."""
+        return f"{self.base_url}/runs/{run_id}/" if self.base_url else None
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Configuration:
@@ -202,6 +208,7 @@ _READERS: dict[str, _Reader] = {
     "SHUTDOWN_TIMEOUT_SECONDS": ("shutdown_timeout_seconds", _seconds(0.0)),
     "RETENTION_DAYS": ("retention_days", _optional(_days)),
     "BASE_URL": ("base_url", _optional(_url)),
+    "BASE_DIR": ("base_dir", lambda value: _text(str(value))),
 }
 
 KNOWN_KEYS = tuple(_READERS)

@@ -155,15 +155,21 @@ class TaskImportError(TaskDefinitionError):
 
 class UnknownTaskError(JobsError):
     """No task has the id {task_id!r}.{suggestion} Task modules are looked for in JOBS["DIRS"];
-    `manage.py tasks` lists what was found."""
+    `manage.py tasks` lists what was found.{broken_modules}"""
 
     code = "task_unknown"
     task_id: str
     close: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    """Modules that do not import: the task may be in one of them."""
 
     @property
     def suggestion(self) -> str:
         return did_you_mean(self.close)
+
+    @property
+    def broken_modules(self) -> str:
+        return f" Not importable: {', '.join(self.broken)}." if self.broken else ""
 
 
 # Arguments ----------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def new_uuid() -> UUID:
     The twelve bits after the milliseconds hold the fraction of the millisecond, or a count when
     several are made in one such tick, so a batch keeps its order in the primary key.
     """
-    global _last_tick
+    global _last_tick  # noqa: PLW0603 - one clock per process
     tick = (time.time_ns() << _COUNTER_BITS) // 1_000_000
     with _lock:
         _last_tick = tick = max(tick, _last_tick + 1)
