@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def servers() -> Iterator[Servers]:
     if GIVEN_DATABASE_URL and GIVEN_REDIS_URL:
         yield Servers(GIVEN_DATABASE_URL, GIVEN_REDIS_URL, None)
         return
-    folder = new_data_dir()
+    folder = make_data_dir()
     stack = Stack(folder, durable=False)
     try:
         stack.start()
@@ -69,12 +69,28 @@ def stack(servers: Servers) -> Stack:
 @pytest.fixture
 def own_stack() -> Iterator[Stack]:
     """A running stack of the test's own, to be stopped, killed and frozen at will."""
-    folder = new_data_dir()
+    folder = make_data_dir()
     stack = Stack(folder, durable=False)
     try:
         yield stack.start()
     finally:
         stack.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def new_data_dir() -> Iterator[Callable[[], Path]]:
+    """Makes data folders and removes them after the test (their stacks must have been
+    destroyed).
+    """
+    folders: list[Path] = []
+
+    def make() -> Path:
+        folders.append(make_data_dir())
+        return folders[-1]
+
+    yield make
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -100,7 +116,7 @@ def _servers_where_needed(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("servers")
 
 
-def new_data_dir() -> Path:
+def make_data_dir() -> Path:
     """A short-lived folder that the user of an embedded Postgres can reach, other than pytest's."""
     folder = Path(tempfile.mkdtemp(prefix="jobs-tests-"))
     folder.chmod(0o711)

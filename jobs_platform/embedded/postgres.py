@@ -6,6 +6,7 @@ Owns the cluster's folder and the server's settings. Holds no schema: migrations
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import signal
@@ -76,10 +77,10 @@ SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "client_connection_check_interval": "5s",
 }
-# For tests: a crash of the machine may lose the cluster, a crash of Postgres does not.
+# For tests: a crash of the machine may lose the cluster. A crash of Postgres may not lose a commit,
+# so synchronous_commit stays on: without fsync it costs next to nothing.
 NOT_DURABLE: Mapping[str, str] = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "shared_buffers": "128MB",
 }
@@ -201,10 +202,14 @@ class Postgres:
 
     @property
     def home(self) -> Path | None:
-        """The folder of the cluster; outside of the data folder if Postgres could not reach that
-        one.
-        """
+        """The cluster's parent folder; not in the data folder if Postgres could not reach that."""
         return self._place.home if self._place else None
+
+    @property
+    def cluster(self) -> Path:
+        if self._place is None:
+            raise EmbeddedStackError("not_running", "Postgres was not started yet: call start().")
+        return self._place.cluster
 
     @property
     def _running(self) -> ServerProcess:
@@ -241,7 +246,7 @@ class Postgres:
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(self.database_url("postgres"), connect_timeout=5).close()
+            psycopg.connect(self.database_url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -260,9 +265,11 @@ class Postgres:
         """
         draft, password = place.home / "cluster.draft", place.home / "password.draft"
         shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
         write_private(password, text=secrets.token_urlsafe(32) + "\n")
         if place.account:
-            shutil.chown(password, place.account.uid, place.account.gid)
+            for path in (draft, password):
+                os.chown(path, place.account.uid, place.account.gid)
         command = [
             str(place.programs / "bin" / "initdb"),
             "--pgdata",
