@@ -49,6 +49,12 @@ STOP_SIGNALS: Mapping[StopMode, signal.Signals] = {
     "fast": signal.SIGINT,
     "immediate": signal.SIGQUIT,
 }
+INITDB = (
+    *("--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"),
+    *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+    # The password is 256 random bits: no need to make guessing slow, and connecting with it.
+    *("--set", "scram_iterations=1"),
+)
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -270,27 +276,8 @@ class Postgres:
         if place.account:
             for path in (draft, password):
                 os.chown(path, place.account.uid, place.account.gid)
-        command = [
-            str(place.programs / "bin" / "initdb"),
-            "--pgdata",
-            str(draft),
-            "--username",
-            USER,
-        ]
-        command += [
-            "--pwfile",
-            str(password),
-            "--auth",
-            "scram-sha-256",
-            "--encoding",
-            "UTF8",
-            "--locale",
-            "C",
-        ]
-        command += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
-        # The password is 256 random bits: no need to make guessing slow, and connecting with it.
-        command += ["--set", "scram_iterations=1"]
-        command += [] if self._durable else ["--no-sync"]
+        command = [str(place.programs / "bin" / "initdb"), *INITDB, "--pgdata", str(draft)]
+        command += ["--pwfile", str(password), *([] if self._durable else ["--no-sync"])]
         with open_log(self.log) as log:
             position = self.log.stat().st_size
             finished = subprocess.run(
