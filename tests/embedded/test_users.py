@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import signal
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,7 +78,11 @@ def test_programs_out_of_reach_are_copied(
 
 @needs_root
 @pytest.mark.usefixtures("reachable_programs")
-def test_an_ordinary_user_runs_the_stack_and_root_goes_on_with_it(data_dir: Path) -> None:
+def test_an_ordinary_user_runs_the_stack_and_root_goes_on_with_it(
+    data_dir: Path, own_stack: Stack
+) -> None:
+    # The fork may not be able to read Python's own files: let everything be imported before.
+    remember(own_stack.database_url, "loaded")
     nobody = pwd.getpwnam("nobody")
     os.chown(data_dir, nobody.pw_uid, nobody.pw_gid)
 
@@ -119,6 +124,8 @@ def as_nobody(run: Callable[[], None]) -> int:
             os.setuid(nobody.pw_uid)
             run()
             code = 0
+        except BaseException:  # noqa: BLE001 - it is shown, and the fork must not go on
+            traceback.print_exc()
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
