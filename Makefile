@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-# The newest of these that is there and new enough; PYTHON=python3.12 chooses another one.
+# Another interpreter than the first python3 that is new enough: make setup PYTHON=python3.12
 PYTHON ?=
 ARGS ?=
 PEERS := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")
@@ -15,7 +15,7 @@ help: ## What there is to make
 		|| sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 setup: ## Install the locked dependencies into .venv (skipped while the lock is unchanged)
-	@PYTHON="$(PYTHON)" VENV="$(VENV)" bash .ci/setup
+	@PYTHON="$(PYTHON)" bash .ci/setup
 
 dev: setup ## Postgres, Valkey, web, worker and beat in one terminal (ARGS="--port 8001")
 	@exec $(RUN) manage.py dev $(ARGS)
