@@ -6,7 +6,8 @@
     ├── TaskDefinitionError
     │   ├── InvalidTaskError
     │   ├── DuplicateTaskError
-    │   └── TaskImportError
+    │   ├── TaskImportError
+    │   └── TaskFolderError
     ├── UnknownTaskError
     ├── InvalidIdError
     ├── InvalidDurationError
@@ -151,6 +152,14 @@ class TaskImportError(TaskDefinitionError):
     file: str
     line: int
     reason: str
+
+
+class TaskFolderError(TaskDefinitionError):
+    """{entry!r} in JOBS["DIRS"] is neither a folder ({folder}) nor a package that imports."""
+
+    code = "task_folder"
+    entry: str
+    folder: str
 
 
 class UnknownTaskError(JobsError):

@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 CancelFlag = threading.Event
 """Set when the run was cancelled; a loop may look at it, or wait on it instead of sleeping."""
 
-Emit = Callable[[str, str, str | None, str], None]
-"""Takes a log line: level, message, fields as JSON text, source."""
+
+class RunLog(Protocol):
+    """Takes what a run writes."""
+
+    def add(self, level: str, message: str, fields: str | None, source: str) -> None:
+        """One line; `fields` is JSON text."""
+        ...
+
+    def feed(self, text: str, source: str) -> None:
+        """Output as it comes, in pieces of lines."""
+        ...
 
 
 class ClaimedFacts(Protocol):
@@ -232,9 +241,9 @@ class ActiveRun:
         "_locals",
         "added_tags",
         "cpu_clock",
-        "emit",
         "facts",
         "is_local",
+        "log",
         "log_level",
         "logger",
         "max_duration_seconds",
@@ -247,7 +256,7 @@ class ActiveRun:
         self,
         facts: ClaimedFacts,
         *,
-        emit: Emit,
+        log: RunLog,
         logger: Logger,
         task_file: str = "",
         cancelled: threading.Event | None = None,
@@ -258,7 +267,7 @@ class ActiveRun:
     ) -> None:
         self.facts = facts
         self.is_local = is_local
-        self.emit = emit
+        self.log = log
         self.logger = logger
         self.log_level = log_level
         self.task_file = task_file

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from jobs_platform.domain.configuration import Configuration
-from jobs_platform.domain.errors import TaskDefinitionError, TaskImportError
+from jobs_platform.domain.errors import TaskDefinitionError, TaskFolderError, TaskImportError
 
 FIRST_MODULE = "init.py"
 """Loaded before the others of its folder: the place for global hooks."""
@@ -53,7 +53,7 @@ def discover(
     for entry in configuration.dirs:
         try:
             sources = list(_sources(entry, base, configuration.ignore_patterns))
-        except TaskImportError as error:
+        except TaskFolderError as error:
             if configuration.dirs != Configuration().dirs:
                 errors.append(error)
             continue
@@ -75,8 +75,7 @@ def _sources(entry: str, base: Path, ignored: tuple[str, ...]) -> Iterator[Sourc
         return
     package = _package_folders(entry)
     if not package:
-        reason = f"there is no folder {folder} and no package of this name"
-        raise TaskImportError(module=entry, file=str(folder), line=0, reason=reason)
+        raise TaskFolderError(entry=entry, folder=str(folder))
     for found in package:
         for file in _files(found, ignored):
             yield Source(file, _dotted(entry, file.relative_to(found)))

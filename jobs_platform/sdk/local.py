@@ -46,9 +46,15 @@ class LocalFacts:
 
 def local_run(facts: LocalFacts, *, task_file: str) -> ActiveRun:
     """The active run of a local call; its log lines go to `logging`."""
-    return ActiveRun(facts, emit=_emit, logger=logger, task_file=task_file, is_local=True)
+    return ActiveRun(facts, log=_LocalLog(), logger=logger, task_file=task_file, is_local=True)
 
 
-def _emit(level: str, message: str, fields: str | None, _source: str) -> None:
-    shown = f"{message} {json.loads(fields)}" if fields else message
-    _log.log(RANKS[level], "%s", shown)
+class _LocalLog:
+    """Log lines of a local call; its output is left alone."""
+
+    def add(self, level: str, message: str, fields: str | None, source: str) -> None:
+        shown = f"{message} {json.loads(fields)}" if fields else message
+        _log.log(RANKS[level], "%s", shown, extra={"source": source})
+
+    def feed(self, text: str, source: str) -> None:
+        """Nothing feeds it: the proxies let local output through."""

@@ -88,7 +88,7 @@ def write(
         shown = f"{message} {fields_text(given)}" if given else str(message)
         _outside.log(RANKS[level], "%s", shown)
     elif RANKS[level] >= active.log_level:
-        active.emit(level, str(message), fields_text(given) if given else None, SOURCE)
+        active.log.add(level, str(message), fields_text(given) if given else None, SOURCE)
 
 
 def fields_text(fields: Mapping[str, Any]) -> str:

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs_platform.domain.errors import DuplicateTaskError, UnknownTaskError, close_matches
+from jobs_platform.domain.errors import (
+    DuplicateTaskError,
+    TaskImportError,
+    UnknownTaskError,
+    close_matches,
+)
 from jobs_platform.domain.payloads import to_json
 from jobs_platform.sdk import discovery, ports
 from jobs_platform.sdk.options import TaskDefaults
@@ -110,7 +115,7 @@ class Registry:
 
     def _unknown(self, task_id: str, known: Any) -> UnknownTaskError:
         errors = self._report.errors if self._report else ()
-        broken = tuple(getattr(error, "module", type(error).__name__) for error in errors)
+        broken = tuple(error.module for error in errors if isinstance(error, TaskImportError))
         return UnknownTaskError(task_id=task_id, close=close_matches(task_id, known), broken=broken)
 
 

@@ -1,0 +1,177 @@
+"""One attempt, step by step: load, validate, hooks, function, output, status."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from threading import Event
+from typing import Any
+
+from jobs_platform.domain.errors import AbortTaskRunError, OutputError, PayloadError, RunCancelled
+from jobs_platform.domain.lifecycle import Status
+from jobs_platform.engine.handoff import ClaimedRun, Outcome
+from jobs_platform.runtime.equipment import Equipment
+from jobs_platform.runtime.failure import Verdict, error_json, judge
+from jobs_platform.runtime.interrupt import Interrupt
+from jobs_platform.sdk.context import current_run
+from jobs_platform.sdk.logger import SOURCE
+from jobs_platform.sdk.task import Task
+
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+_NO_FRAME: AbstractContextManager[None] = nullcontext()
+
+
+class _BeyondRetryError(Exception):
+    """Carries a failure that another attempt would not mend."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Attempt:
+    """An attempt on its way to its outcome."""
+
+    __slots__ = ("_active", "_calls", "_equipment", "_interrupt", "_log", "_run", "_task")
+
+    def __init__(
+        self,
+        equipment: Equipment,
+        run: ClaimedRun,
+        task: Task,
+        *,
+        cancelled: Event | None,
+        interrupt: Interrupt | None,
+    ) -> None:
+        self._equipment = equipment
+        self._run = run
+        self._task = task
+        self._interrupt = interrupt
+        if interrupt is not None:
+            cancelled = interrupt.begin(run.id, run.fencing_token)
+        self._log = equipment.log(run)
+        self._active = equipment.active(run, task, log=self._log, cancelled=cancelled)
+        self._calls = equipment.calls(task, self._active)
+
+    def outcome(self) -> Outcome:
+        """Execute it. Nothing that the user's code raises gets out, but what ends the process."""
+        token = current_run.set(self._active)
+        try:
+            output = self._perform()
+            return self._outcome(Status.COMPLETED, output=output)
+        except RunCancelled:
+            return self._outcome(Status.CANCELED)
+        except _BeyondRetryError as failure:
+            cause = failure.cause
+            error = error_json(cause, with_traceback=cause.__traceback__ is not None)
+            return self._outcome(Status.FAILED, error=error)
+        except BaseException as error:
+            if _ends_process(error):
+                raise
+            return self._after(error)
+        finally:
+            if self._interrupt is not None:
+                self._interrupt.end()
+            self._log.close()
+            current_run.reset(token)
+
+    def _perform(self) -> str:
+        """JSON text of what the function returned."""
+        task = self._task
+        try:
+            payload = task.load_payload(self._run.payload)
+        except PayloadError as error:
+            raise _BeyondRetryError(error.with_traceback(None)) from None
+        with self._user_frame():
+            if task.is_empty and self._equipment.hooks.is_empty:
+                value = self._call(payload)
+            else:
+                value = self._calls.surround(payload, lambda: self._with_hooks(payload))
+        try:
+            return task.dump_output(value)
+        except OutputError as error:
+            raise _BeyondRetryError(error.with_traceback(None)) from None
+
+    def _with_hooks(self, payload: Any) -> Any:
+        calls, context = self._calls, self._active.context
+        try:
+            calls.init(payload)
+            if self._run.attempt_number == 1:
+                calls.call("on_start", payload, context)
+            calls.call("on_start_attempt", payload, context)
+            return self._call(payload)
+        finally:
+            calls.call_safely("cleanup", payload, context)
+
+    def _call(self, payload: Any) -> Any:
+        value = self._task.call(payload, self._active.context)
+        return self._calls.settle(value) if hasattr(value, "__await__") else value
+
+    def _after(self, error: BaseException) -> Outcome:
+        """What becomes of an attempt that raised."""
+        if isinstance(error, asyncio.CancelledError) and self._active.cancelled.is_set():
+            return self._outcome(Status.CANCELED)
+        try:
+            verdict = self._verdict(error)
+        except RunCancelled:
+            return self._outcome(Status.CANCELED)
+        except Exception as broken:  # noqa: BLE001 - a user's hook may raise anything
+            message = f"catch_error raised while it looked at {type(error).__name__}: {error}"
+            self._log.add("error", message, None, SOURCE)
+            verdict = Verdict(Status.CRASHED, broken)
+        return self._outcome(
+            verdict.status,
+            error=error_json(verdict.error),
+            retry_after_seconds=verdict.retry_after_seconds,
+        )
+
+    def _verdict(self, error: BaseException) -> Verdict:
+        answer = None
+        if not isinstance(error, AbortTaskRunError):
+            with self._user_frame():
+                answer = self._calls.catch_error(error)
+        configuration = self._equipment.configuration
+        return judge(
+            self._run,
+            error,
+            answer,
+            policy=self._task.retry or configuration.retries,
+            configuration=configuration,
+        )
+
+    def _user_frame(self) -> AbstractContextManager[None]:
+        """The code that a cancellation may interrupt."""
+        return _NO_FRAME if self._interrupt is None else self._interrupt.user_frame()
+
+    def _outcome(
+        self,
+        status: Status,
+        *,
+        output: str | None = None,
+        error: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> Outcome:
+        active, is_retry = self._active, status is Status.QUEUED
+        return Outcome(
+            self._run.id,
+            self._run.fencing_token,
+            status,
+            output=output,
+            error=error,
+            retry_after_seconds=retry_after_seconds,
+            cpu_seconds=max(0.0, active.cpu_clock() - active.started_cpu),
+            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
+            has_final_hooks=not is_retry and self._equipment.has_final_hooks(self._task, status),
+        )
+
+
+def _ends_process(error: BaseException) -> bool:
+    """Whether an exception is meant for the worker: Ctrl-C, or its way to shut down.
+
+    `SystemExit` itself is a user's `sys.exit()`, which fails the attempt like any exception.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    return isinstance(error, SystemExit) and type(error) is not SystemExit

@@ -1,0 +1,122 @@
+"""One event loop in a thread of its own, for all async code of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable
+from concurrent.futures import Future
+from typing import Any
+
+LOOK_SECONDS = 0.25
+"""How often a waiting thread looks whether its run was cancelled: nothing else can wake it."""
+
+
+class LoopThread:
+    """Runs awaitables for other threads. Started by the first; a forked child starts its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process_id = 0
+
+    def run(self, awaitable: Awaitable[Any], *, cancelled: threading.Event | None = None) -> Any:
+        """The result of `awaitable`; its task is cancelled when this thread is interrupted, or
+        `cancelled` is set, and has ended when this returns."""
+        work = _Work(awaitable)
+        loop = self._running()
+        loop.call_soon_threadsafe(work.start, loop)
+        told = False
+        while True:
+            try:
+                return work.done.result(LOOK_SECONDS)
+            except TimeoutError:
+                if work.done.done():
+                    return work.done.result()
+            except BaseException:
+                if work.done.done():
+                    raise
+                # This thread was interrupted. Its run is not over while its coroutine goes on.
+                loop.call_soon_threadsafe(work.cancel)
+                work.wait()
+                raise
+            if not told and cancelled is not None and cancelled.is_set():
+                loop.call_soon_threadsafe(work.cancel)
+                told = True
+
+    def stop(self) -> None:
+        """End the loop and its thread."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is not None and self._process_id == os.getpid():
+            return self._loop
+        with self._lock:
+            if self._loop is None or self._process_id != os.getpid():
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(
+                    target=_serve, args=(loop,), name="jobs event loop", daemon=True
+                )
+                thread.start()
+                self._loop, self._process_id = loop, os.getpid()
+            return self._loop
+
+
+class _Work:
+    """One awaitable on its way through the loop."""
+
+    __slots__ = ("_awaitable", "_task", "done")
+
+    def __init__(self, awaitable: Awaitable[Any]) -> None:
+        self._awaitable = awaitable
+        self._task: asyncio.Task[Any] | None = None
+        self.done: Future[Any] = Future()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._task = loop.create_task(_awaited(self._awaitable))
+        self._task.add_done_callback(self._finish)
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def wait(self) -> None:
+        """Until the task has ended, however it ended."""
+        self.done.exception()
+
+    def _finish(self, task: asyncio.Task[Any]) -> None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if isinstance(error, _CarriedError):
+            error = error.carried
+        if error is None:
+            self.done.set_result(task.result())
+        else:
+            self.done.set_exception(error)
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    try:
+        return await awaitable
+    except (SystemExit, KeyboardInterrupt) as error:
+        # asyncio would take down the loop of all other runs with it.
+        raise _CarriedError(error) from error
+
+
+class _CarriedError(Exception):
+    """Carries an exception through the loop that would end with it."""
+
+    def __init__(self, carried: BaseException) -> None:
+        super().__init__(str(carried))
+        self.carried = carried
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
