@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from uuid import UUID
 
 from jobs_platform.domain.errors import RunNotFoundError
 from jobs_platform.domain.ids import encode
 from jobs_platform.domain.payloads import make_storable
 from jobs_platform.engine import caller, ledger
-
-CANCEL_CHANNEL = "jobs_cancel"
-"""NOTIFY with `RUN_UUID:FENCING_TOKEN` of an attempt that is to stop."""
+from jobs_platform.engine.cancel_channel import CANCEL_CHANNEL
+from jobs_platform.engine.handoff import Outcome
+from jobs_platform.engine.line import Line
 
 
 def cancel(run_id: UUID, *, reason: str | None = None) -> bool:
@@ -33,3 +34,14 @@ def cancel(run_id: UUID, *, reason: str | None = None) -> bool:
                 caller.execute("notify", {"channel": CANCEL_CHANNEL, "payload": payload})
         caller.ring_after_commit(Counter(row[3] for row in cancelled if row[2] is None))
     return any(row[0] == run_id for row in cancelled)
+
+
+def stop_attempts(line: Line, outcomes: Sequence[Outcome]) -> frozenset[UUID]:
+    """Record the end of attempts whose run was cancelled under them; returns which these were."""
+    params = {
+        "run_ids": [outcome.run_id for outcome in outcomes],
+        "tokens": [outcome.fencing_token for outcome in outcomes],
+        "cpu_seconds": [outcome.cpu_seconds for outcome in outcomes],
+        "peak_memory_bytes": [outcome.peak_memory_bytes for outcome in outcomes],
+    }
+    return frozenset(row[0] for row in line.execute("stop_attempts", params))

@@ -52,21 +52,22 @@ def finish_and_claim(
     want: Want,
     *,
     log_entries: Sequence[LogEntry] = (),
+    calls_hooks: bool = True,
 ) -> Taken:
     """Write outcomes (with the log lines that belong before them) and claim up to `want.limit` runs.
 
-    An outcome that the database refuses to store is written singly, as a system failure, so that
+    With `calls_hooks` the caller makes the hook calls that this records; else any worker may. An outcome that the database refuses to store is written singly, as a system failure, so that
     nobody pays for a neighbour.
     """
     try:
-        return _write(line, holder, outcomes, want, log_entries)
+        return _write(line, holder, outcomes, want, log_entries, calls_hooks=calls_hooks)
     except _UNSTORABLE:
         if log_entries:
-            return finish_and_claim(line, holder, outcomes, want)
+            return finish_and_claim(line, holder, outcomes, want, calls_hooks=calls_hooks)
         if not outcomes:
             raise
-        finished = _write_singly(line, holder, outcomes)
-        taken = _write(line, holder, (), want, ())
+        finished = _write_singly(line, holder, outcomes, calls_hooks=calls_hooks)
+        taken = _write(line, holder, (), want)
         return Taken(finished, taken.runs, taken.low_water)
 
 
@@ -75,9 +76,13 @@ def _write(
     holder: Holder,
     outcomes: Sequence[Outcome],
     want: Want,
-    log_entries: Sequence[LogEntry],
+    log_entries: Sequence[LogEntry] = (),
+    *,
+    calls_hooks: bool = True,
 ) -> Taken:
-    params = ledger.outcome_params(outcomes, hook_worker_id=holder.worker_id) | {
+    params = ledger.outcome_params(
+        outcomes, hook_worker_id=holder.worker_id if calls_hooks else None
+    ) | {
         "worker_id": holder.worker_id,
         "slot": holder.slot,
         "environment_id": holder.environment_id,
@@ -95,11 +100,13 @@ def _write(
     return _taken(rows, holder)
 
 
-def _write_singly(line: Line, holder: Holder, outcomes: Sequence[Outcome]) -> frozenset[UUID]:
+def _write_singly(
+    line: Line, holder: Holder, outcomes: Sequence[Outcome], *, calls_hooks: bool
+) -> frozenset[UUID]:
     finished: set[UUID] = set()
     for outcome in outcomes:
         try:
-            finished |= _write(line, holder, [outcome], Want(), ()).finished
+            finished |= _write(line, holder, [outcome], Want(), calls_hooks=calls_hooks).finished
         except _UNSTORABLE as error:
             broken = Outcome(
                 outcome.run_id,
@@ -108,7 +115,7 @@ def _write_singly(line: Line, holder: Holder, outcomes: Sequence[Outcome]) -> fr
                 error=_refusal(outcome, error),
                 has_final_hooks=outcome.has_final_hooks,
             )
-            finished |= _write(line, holder, [broken], Want(), ()).finished
+            finished |= _write(line, holder, [broken], Want(), calls_hooks=calls_hooks).finished
     return frozenset(finished)
 
 

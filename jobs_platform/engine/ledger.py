@@ -44,13 +44,10 @@ def finish_and_claim(execute: Execute, params: Mapping[str, Any]) -> list[Row]:
     return execute("finish_and_claim", params)
 
 
-def give_back(
-    execute: Execute, *, worker_id: int, attempts: Sequence[tuple[UUID, int | None]]
-) -> list[Row]:
+def give_back(execute: Execute, *, attempts: Sequence[tuple[UUID, int]]) -> list[Row]:
     """EXECUTING → QUEUED without using the attempt; returns (id, worker_queue) of each."""
     ordered = sorted(attempts)
     params = {
-        "worker_id": worker_id,
         "run_ids": [run_id for run_id, _ in ordered],
         "tokens": [token for _, token in ordered],
     }

@@ -93,9 +93,9 @@ def _recover(
     params = {"worker_id": worker_id, "slot": slot, "limit": CLAIMS_PER_TRANSACTION}
     with line.transaction():
         claims = line.execute("lost_claims", params)
-        for claim_worker_id, _, number, run_ids in claims:
+        for claim_worker_id, _, number, run_ids, tokens in claims:
             started = _started(run_ids, number, progress, is_interrupted=is_interrupted)
-            held = line.execute("live_attempts", {"run_ids": run_ids, "worker_id": claim_worker_id})
+            held = line.execute("live_attempts", {"run_ids": run_ids, "tokens": tokens})
             _end_attempts(line, claim_worker_id, held, started, total)
         if claims:
             arrays = dict(
@@ -125,7 +125,7 @@ def _end_attempts(
     line: Line, worker_id: int, held: Sequence[Row], started: frozenset[UUID], total: Recovered
 ) -> None:
     outcomes: list[Outcome] = []
-    unstarted: list[tuple[UUID, int | None]] = []
+    unstarted: list[tuple[UUID, int]] = []
     cancelled: list[Row] = []
     for row in held:
         run_id, token, status, attempt_number, max_attempts = row
@@ -138,7 +138,7 @@ def _end_attempts(
         else:
             outcomes.append(lost_outcome(run_id, token, attempt_number, max_attempts))
     if unstarted:
-        ledger.give_back(line.execute, worker_id=worker_id, attempts=unstarted)
+        ledger.give_back(line.execute, attempts=unstarted)
         total.given_back += [run_id for run_id, _ in unstarted]
     if outcomes:
         _finish(line, worker_id, outcomes)

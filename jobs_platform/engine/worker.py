@@ -38,32 +38,43 @@ def renew_lease(line: Line, worker_id: int, *, lease_seconds: float) -> bool:
     )
 
 
-def give_back(
-    line: Line, worker_id: int, attempts: Sequence[tuple[UUID, int | None]]
-) -> list[tuple[UUID, str]]:
+def stop_worker(line: Line, worker_id: int) -> None:
+    """End a lease; what the worker still holds is recovered from its claims."""
+    line.execute("stop_worker", {"worker_id": worker_id})
+
+
+def give_back(line: Line, attempts: Sequence[tuple[UUID, int]]) -> list[tuple[UUID, str]]:
     """EXECUTING → QUEUED at the place they had, no attempt used; (id, worker_queue) of each."""
     if not attempts:
         return []
-    return [
-        (row[0], row[1])
-        for row in ledger.give_back(line.execute, worker_id=worker_id, attempts=attempts)
-    ]
+    return [(row[0], row[1]) for row in ledger.give_back(line.execute, attempts=attempts)]
 
 
 def give_back_unknown(line: Line, worker_id: int, slot: int, *, known: Sequence[UUID]) -> int:
     """Give back what this slot claimed without learning of it (a reply lost with its connection)."""
     with line.transaction():
         claims = line.execute("claims_of_slot", {"worker_id": worker_id, "slot": slot})
-        unknown = [run_id for row in claims for run_id in row[1] if run_id not in set(known)]
-        given_back = give_back(line, worker_id, [(run_id, None) for run_id in unknown])
-        kept = [row for row in claims if set(row[1]) & set(known)]
-        gone = [row for row in claims if row not in kept]
+        gone = [row[0] for row in claims if not set(row[1]) & set(known)]
+        attempts = [pair for row in claims for pair in zip(row[1], row[2], strict=True)]
+        given_back = give_back(line, [pair for pair in attempts if pair[0] not in set(known)])
         if gone:
-            numbers = [row[0] for row in gone]
             arrays = {
                 "worker_ids": [worker_id] * len(gone),
                 "slots": [slot] * len(gone),
-                "numbers": numbers,
+                "numbers": gone,
             }
             line.execute("forget_claims", arrays)
     return len(given_back)
+
+
+def give_back_behind(line: Line, worker_id: int, *, slot: int, number: int, started: int) -> int:
+    """Give back the runs of a claim behind the first `started`, on behalf of their slot."""
+    with line.transaction():
+        claims = line.execute("claims_of_slot", {"worker_id": worker_id, "slot": slot})
+        attempts = [
+            pair
+            for found, run_ids, tokens in claims
+            if found == number
+            for pair in list(zip(run_ids, tokens, strict=True))[started:]
+        ]
+        return len(give_back(line, attempts))

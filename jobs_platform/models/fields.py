@@ -16,3 +16,11 @@ class VerbatimJSONField(models.JSONField):
 
     def db_type(self, connection: Any) -> str:
         return "json"
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """The driver reads `json` by itself; only text (a cast, a key) is still to be read."""
+        return (
+            super().from_db_value(value, expression, connection)
+            if isinstance(value, str)
+            else value
+        )

@@ -55,6 +55,8 @@ class Claim(EngineModel):
     """The process id of a pool child, the thread id of a pool thread."""
     number = models.BigIntegerField()
     run_ids = ArrayField(models.UUIDField())
+    fencing_tokens = ArrayField(models.IntegerField())
+    """Of each run: it may have been given back and be held by another slot by now."""
     claimed_at = models.DateTimeField(db_default=Now())
 
     class Meta:

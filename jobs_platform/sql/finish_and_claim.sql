@@ -90,8 +90,9 @@ WITH outcome AS MATERIALIZED (
     INSERT INTO jobs_event (run_id, version, environment_id, move, attempt_number)
     SELECT id, version, environment_id, 'claim', attempt_number FROM claimed
 ), claim AS (
-    INSERT INTO jobs_claim (worker_id, slot, number, run_ids)
-    SELECT %(worker_id)s, %(slot)s, %(number)s, array_agg(id ORDER BY run_at, id)
+    INSERT INTO jobs_claim (worker_id, slot, number, run_ids, fencing_tokens)
+    SELECT %(worker_id)s, %(slot)s, %(number)s, array_agg(id ORDER BY run_at, id),
+           array_agg(fencing_token ORDER BY run_at, id)
     FROM claimed HAVING count(*) > 0
 )
 SELECT

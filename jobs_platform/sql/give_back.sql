@@ -1,6 +1,5 @@
 -- Put claimed runs back into their queue as if they had not been claimed: no attempt is used.
--- Parameters: arrays of one length, ascending by run id: run_ids, tokens (null: whatever it is);
---   worker_id (only runs that this worker holds).
+-- Parameters: arrays of one length, ascending by run id: run_ids, tokens.
 -- Returns: id, worker_queue of each run given back.
 -- Locks: the runs in id order. Index: primary key.
 WITH wanted AS MATERIALIZED (
@@ -21,8 +20,7 @@ WITH wanted AS MATERIALIZED (
     FROM wanted
     WHERE run.id = wanted.id
       AND run.status IN ($from_give_back)
-      AND run.worker_id = %(worker_id)s
-      AND (wanted.token IS NULL OR run.fencing_token = wanted.token)
+      AND run.fencing_token = wanted.token
     RETURNING run.id, run.version, run.environment_id, run.attempt_number, run.worker_queue
 ), event AS (
     INSERT INTO jobs_event (run_id, version, environment_id, move, attempt_number)

@@ -1,8 +1,9 @@
--- Of these runs, those whose attempt this worker still holds, and those cancelled under it.
--- Parameters: run_ids, worker_id. Returns: id, fencing_token, status, attempt_number, max_attempts.
+-- Lock those of these attempts that no other claim has followed.
+-- Parameters: arrays run_ids, tokens. Returns: id, fencing_token, status, attempt_number,
+--   max_attempts.
 -- Locks: the runs in id order. Index: primary key.
-SELECT id, fencing_token, status, attempt_number, max_attempts
-FROM jobs_run
-WHERE id = ANY(%(run_ids)s::uuid[]) AND worker_id = %(worker_id)s
-ORDER BY id
-FOR NO KEY UPDATE
+SELECT run.id, run.fencing_token, run.status, run.attempt_number, run.max_attempts
+FROM unnest(%(run_ids)s::uuid[], %(tokens)s::integer[]) AS attempt (run_id, token)
+JOIN jobs_run AS run ON run.id = attempt.run_id AND run.fencing_token = attempt.token
+ORDER BY run.id
+FOR NO KEY UPDATE OF run

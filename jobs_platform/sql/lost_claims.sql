@@ -1,8 +1,8 @@
 -- Claims whose worker is gone (stopped, or its lease ran out), or those of one dead slot.
 -- Parameters: worker_id (or null: every lost worker), slot (with a worker: that slot only), limit.
--- Returns: worker_id, slot, number, run_ids.
+-- Returns: worker_id, slot, number, run_ids, fencing_tokens.
 -- Locks: the claims, skipping those that another recovery holds.
-SELECT claim.worker_id, claim.slot, claim.number, claim.run_ids
+SELECT claim.worker_id, claim.slot, claim.number, claim.run_ids, claim.fencing_tokens
 FROM jobs_claim AS claim
 LEFT JOIN jobs_worker AS worker ON worker.id = claim.worker_id
 WHERE CASE

@@ -1,6 +1,6 @@
 -- Record the end of attempts whose run was cancelled under them; the runs are final already.
 -- Parameters: arrays of one length: run_ids, tokens, cpu_seconds, peak_memory_bytes.
--- Locks: none. Index: primary key.
+-- Returns: run_id of those that were cancelled. Locks: none. Index: primary key.
 INSERT INTO jobs_attempt (
     run_id, number, environment_id, status, worker_id, started_at, finished_at, error, cpu_seconds,
     peak_memory_bytes
@@ -14,3 +14,4 @@ FROM unnest(
 JOIN jobs_run AS run ON run.id = stopped.run_id
 WHERE run.fencing_token = stopped.token AND run.status = $CANCELED
 ON CONFLICT (run_id, number) DO NOTHING
+RETURNING run_id

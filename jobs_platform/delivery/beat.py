@@ -1,0 +1,177 @@
+"""The clock: a Celery beat scheduler that also wakes what Postgres says is due.
+
+Existing PeriodicTask rows go on working; each is claimed once per due time by a guarded UPDATE. Any
+number of beats may run: every sweep locks what it takes and may run twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from datetime import datetime
+from typing import Any
+
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+
+from jobs_platform.delivery import wakeups
+from jobs_platform.domain.errors import DatabaseUnavailableError, JobsError
+from jobs_platform.engine import caller
+from jobs_platform.engine.define import define_tasks
+from jobs_platform.engine.due import what_is_due
+from jobs_platform.engine.environments import environment_id
+from jobs_platform.engine.fire import fire_due
+from jobs_platform.engine.line import Line
+from jobs_platform.engine.recover import recover_lost_workers
+from jobs_platform.engine.worker import register_worker, renew_lease, stop_worker
+from jobs_platform.sdk import ports
+from jobs_platform.sdk.registry import registry
+
+TICK_SECONDS = 0.5
+POOL = "beat"
+"""How a beat calls itself among the workers; it has no slots."""
+_CHANGES_SECONDS = 2.0
+_AWAY_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class JobsScheduler(DatabaseScheduler):
+    """django-celery-beat's scheduler, and the sweeps of the platform."""
+
+    def __init__(self, *args: Any, lazy: bool = False, **kwargs: Any) -> None:
+        self._claimed_from: dict[str, datetime | None] = {}
+        self._changes_seen_at = 0.0
+        super().__init__(*args, lazy=lazy, **kwargs)
+        self.clock = None if lazy else Clock()
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Fire what is due; returns how many seconds to sleep."""
+        until_next = self.clock.look() if self.clock else TICK_SECONDS
+        try:
+            until_periodic = super().tick(*args, **kwargs)
+        except DatabaseError as error:
+            _log.warning("Periodic tasks wait for the database: %s", error)
+            until_periodic = _AWAY_SECONDS
+        return max(0.0, min(until_next, until_periodic, TICK_SECONDS))
+
+    def close(self) -> None:
+        super().close()
+        if self.clock:
+            self.clock.close()
+
+    def enabled_models_qs(self) -> QuerySet[PeriodicTask]:
+        """All of them: the library's filter by hour drops overdue ones and fires them later."""
+        return self.Model.objects.enabled()
+
+    def install_default_entries(self, data: Any) -> None:
+        """Without a result backend there is nothing to clean up."""
+        if self.app.conf.result_backend:
+            super().install_default_entries(data)
+
+    def schedule_changed(self) -> bool:
+        """The library asks three times a tick; the answer keeps for two seconds."""
+        now = time.monotonic()
+        if now - self._changes_seen_at < _CHANGES_SECONDS:
+            return False
+        self._changes_seen_at = now
+        return bool(super().schedule_changed())
+
+    @property
+    def producer(self) -> Any:
+        """One that fails when Redis is away, instead of trying for ever in front of every sweep."""
+        return self.app.amqp.Producer(self.app.connection_for_write(), auto_declare=False)
+
+    def reserve(self, entry: ModelEntry) -> ModelEntry:
+        self._claimed_from[entry.name] = entry.model.last_run_at
+        return super().reserve(entry)
+
+    def apply_entry(self, entry: ModelEntry, producer: Any = None) -> None:
+        """Publish a periodic task, unless another beat has done so for this due time."""
+        was = self._claimed_from.pop(entry.name, entry.model.last_run_at)
+        if _claim(entry, was):
+            super().apply_entry(entry, producer=producer)
+        else:
+            self._dirty.discard(entry.name)
+
+
+class Clock:
+    """Looks once a tick at everything that waits for a time, and does what is due."""
+
+    def __init__(self) -> None:
+        self._line = Line(caller.conninfo(), application_name="jobs beat")
+        self._environment_id = environment_id()
+        registry.discover()
+        define_tasks(self._line, registry, environment_id=self._environment_id)
+        self._lease_seconds = ports.configuration().lease_seconds
+        self._heartbeat_seconds = ports.configuration().heartbeat_seconds
+        self._register()
+
+    def look(self) -> float:
+        """One look; returns the seconds until the next one is worth while."""
+        try:
+            return self._sweep()
+        except DatabaseUnavailableError as error:
+            _log.warning("The clock waits for the database: %s", error)
+            self._line.close()
+            return _AWAY_SECONDS
+
+    def close(self) -> None:
+        try:
+            stop_worker(self._line, self._worker_id)
+        except JobsError as error:
+            _log.info("This beat's lease runs out by itself: %s", error)
+        self._line.close()
+
+    def _register(self) -> None:
+        self._worker_id = register_worker(
+            self._line,
+            environment_id=self._environment_id,
+            name=f"{socket.gethostname()}:{os.getpid()}",
+            worker_queues=(),
+            pool=POOL,
+            slots=0,
+            lease_seconds=self._lease_seconds,
+        )
+        self._renewed_at = time.monotonic()
+
+    def _sweep(self) -> float:
+        self._renew()
+        due = what_is_due(self._line, environment_id=self._environment_id)
+        if due.has_lost_workers:
+            recovered = recover_lost_workers(self._line)
+            if recovered.claims:
+                _log.warning(
+                    "Lost workers: %s runs are retried, %s crashed, %s given back.",
+                    len(recovered.retried),
+                    len(recovered.crashed),
+                    len(recovered.given_back),
+                )
+        if due.has_schedules:
+            for worker_queue, count in fire_due(
+                self._line, environment_id=self._environment_id
+            ).items():
+                wakeups.ring(worker_queue, count)
+        for worker_queue in {*due.claimable, *due.hook_calls}:
+            wakeups.bell().ring(worker_queue, 1, enough=1)
+        if due.has_lost_workers or due.has_schedules:
+            return 0.0
+        return TICK_SECONDS if due.seconds_until_next is None else due.seconds_until_next
+
+    def _renew(self) -> None:
+        if time.monotonic() - self._renewed_at < self._heartbeat_seconds:
+            return
+        if renew_lease(self._line, self._worker_id, lease_seconds=self._lease_seconds):
+            self._renewed_at = time.monotonic()
+        else:
+            self._register()
+
+
+def _claim(entry: ModelEntry, was: datetime | None) -> bool:
+    """Whether this beat is the one that fires this due time."""
+    rows = PeriodicTask.objects.filter(pk=entry.model.pk, last_run_at=was)
+    return bool(rows.update(last_run_at=entry.model.last_run_at))

@@ -1,0 +1,85 @@
+"""The runs that a slot has claimed, and how far it has come; shared by its executor and the watch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+from jobs_platform.engine.handoff import ClaimedRun, Outcome
+
+
+class Hand:
+    """Claimed runs in their order. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: list[ClaimedRun] = []
+        self._position = 0
+        self._outcomes: list[Outcome] = []
+        self._current: ClaimedRun | None = None
+        self._since = 0.0
+
+    def take(self, runs: Sequence[ClaimedRun]) -> None:
+        """Begin with newly claimed runs; outcomes that are not written yet stay."""
+        with self._lock:
+            self._runs = list(runs)
+            self._position = 0
+
+    def next(self) -> ClaimedRun | None:
+        """Start the next run; None when there is none left."""
+        with self._lock:
+            if self._position >= len(self._runs):
+                self._current = None
+                return None
+            self._current = self._runs[self._position]
+            self._position += 1
+            self._since = time.monotonic()
+            return self._current
+
+    def record(self, outcome: Outcome | None) -> None:
+        """The current run is over; None when there is nothing to write for it."""
+        with self._lock:
+            self._current = None
+            if outcome is not None:
+                self._outcomes.append(outcome)
+
+    def take_outcomes(self) -> list[Outcome]:
+        """What is to be written; the taker answers for it."""
+        with self._lock:
+            taken, self._outcomes = self._outcomes, []
+            return taken
+
+    def put_back(self, outcomes: Sequence[Outcome]) -> None:
+        """Outcomes that could not be written."""
+        with self._lock:
+            self._outcomes[:0] = outcomes
+
+    def drop_unstarted(self) -> list[ClaimedRun]:
+        """Let go of the runs that have not been started; the taker gives them back."""
+        with self._lock:
+            dropped = self._runs[self._position :]
+            del self._runs[self._position :]
+            return dropped
+
+    @property
+    def current(self) -> tuple[ClaimedRun, float] | None:
+        """The run that is being executed, and since when."""
+        with self._lock:
+            return (self._current, self._since) if self._current else None
+
+    @property
+    def started(self) -> int:
+        return self._position
+
+    @property
+    def claimed(self) -> int:
+        return len(self._runs)
+
+    @property
+    def unwritten_ids(self) -> list[UUID]:
+        """Runs of which something is still to be written or executed here."""
+        with self._lock:
+            pending = [outcome.run_id for outcome in self._outcomes]
+            return pending + [run.id for run in self._runs[max(0, self._position - 1) :]]

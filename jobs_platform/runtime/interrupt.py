@@ -1,0 +1,100 @@
+"""Tell the function that a slot executes that its run was cancelled: a flag first, then an exception.
+
+The exception is raised only inside the user's frame and only for the attempt that it was meant for;
+between two runs, or inside the platform's own code, nothing happens.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from jobs_platform.domain.errors import RunCancelled
+
+SIGNAL = signal.SIGUSR2
+"""Wakes the main thread out of a blocking call; means nothing by itself."""
+
+
+class Interrupt:
+    """The cancellation of whatever one slot executes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._attempt: tuple[UUID, int] | None = None
+        self._thread_id: int | None = None
+        self.cancelled = threading.Event()
+
+    def begin(self, run_id: UUID, fencing_token: int) -> threading.Event:
+        """Another attempt begins; returns the flag that its function may look at."""
+        with self._lock:
+            self._attempt = (run_id, fencing_token)
+            if self.cancelled.is_set():
+                self.cancelled = threading.Event()
+            return self.cancelled
+
+    def end(self) -> None:
+        with self._lock:
+            self._attempt = None
+
+    def request(self, run_id: UUID, fencing_token: int) -> bool:
+        """Stop this attempt; False when it is not the one that is being executed."""
+        with self._lock:
+            if self._attempt != (run_id, fencing_token):
+                return False
+            self.cancelled.set()
+            self._raise()
+            return True
+
+    @contextmanager
+    def user_frame(self) -> Iterator[None]:
+        """Within, a request raises `RunCancelled` in this thread."""
+        with self._lock:
+            self._thread_id = threading.get_ident()
+            if self.cancelled.is_set():
+                self._thread_id = None
+                raise RunCancelled
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """From here on nothing is raised any more; what is on its way is taken back."""
+        while True:
+            try:
+                with self._lock:
+                    thread_id, self._thread_id = self._thread_id, None
+                    if thread_id is not None:
+                        _set_exception(thread_id, None)
+                return
+            except RunCancelled:
+                continue
+
+    def _raise(self) -> None:
+        if self._thread_id is None:
+            return
+        _set_exception(self._thread_id, RunCancelled)
+        if self._thread_id == threading.main_thread().ident and _is_handled():
+            signal.pthread_kill(self._thread_id, SIGNAL)
+
+
+def handle_signal() -> None:
+    """Let the signal interrupt blocking calls of the main thread. Call it there."""
+    signal.signal(SIGNAL, _wake)
+
+
+def _wake(number: int, frame: object) -> None:
+    """Being called is enough: the pending exception is raised as soon as bytecode runs."""
+
+
+def _is_handled() -> bool:
+    return signal.getsignal(SIGNAL) is _wake
+
+
+def _set_exception(thread_id: int, exception: type[BaseException] | None) -> None:
+    value = ctypes.py_object(exception) if exception else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), value)
