@@ -32,7 +32,7 @@ def database_settings(url: str | None) -> dict[str, Any]:
     kept_open = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
     if not url:
         return {
-            "ENGINE": "jobs_platform.embedded.absent",
+            "ENGINE": "jobs_platform.embedded.absent.postgresql",
             "NAME": "absent",
             "OPTIONS": {"reason": NO_DATABASE},
         }

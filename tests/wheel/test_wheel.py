@@ -20,6 +20,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "the
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "theirs.urls"
 INSTALLED_APPS = [
+    "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
