@@ -1,7 +1,7 @@
 """The Celery app of a worker: `celery -A jobs_platform worker`, `celery -A jobs_platform beat`.
 
-Brings the settings that the platform relies on as defaults; a project's own `CELERY_…` settings come
-on top, and its own Celery tasks run in the same workers.
+Brings the settings that the platform relies on as defaults; a project's own `CELERY_…` settings
+come on top, and its own Celery tasks run in the same workers.
 """
 
 from __future__ import annotations

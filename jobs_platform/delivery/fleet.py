@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from billiard import current_process
 from celery import signals
@@ -60,7 +60,7 @@ class Fleet:
         self._has_children = False
 
     def begin(self, *, pool: str, slots: int, queues: Iterable[str]) -> None:
-        """Register this worker and start its keeper; called in the main process, before the pool."""
+        """Register this worker and start its keeper; in the main process, before the pool."""
         self._worker_queues = tuple(
             name.removeprefix(_PREFIX) for name in queues if name.startswith(_PREFIX)
         )
@@ -173,9 +173,8 @@ def _start_keeper(charge: Charge) -> subprocess.Popen[str]:
         start_new_session=True,
         cwd=Path(jobs_platform.__file__).parent.parent,
     )
-    assert keeper.stdin is not None
-    keeper.stdin.write(charge.to_json() + "\n")
-    keeper.stdin.close()
+    with cast("IO[str]", keeper.stdin) as told:
+        told.write(charge.to_json() + "\n")
     return keeper
 
 

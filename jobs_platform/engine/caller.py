@@ -99,9 +99,8 @@ def ring_after_commit(wanted: Mapping[str, int]) -> None:
         django._jobs_wishes = wishes  # type: ignore[attr-defined]
     wishes.counts.update(wanted)
     here = set(django.savepoint_ids)
-    registered = any(
-        function is wishes.ring and ids == here for ids, function, _ in django.run_on_commit
-    )
+    hooks = cast("list[tuple[set[str], object, bool]]", django.run_on_commit)
+    registered = any(function is wishes.ring and ids == here for ids, function, _ in hooks)
     if not registered:
         transaction.on_commit(wishes.ring, using=DEFAULT_DB_ALIAS, robust=True)
 

@@ -54,9 +54,10 @@ def finish_and_claim(
     log_entries: Sequence[LogEntry] = (),
     calls_hooks: bool = True,
 ) -> Taken:
-    """Write outcomes (with the log lines that belong before them) and claim up to `want.limit` runs.
+    """Write outcomes, with the log lines that belong before them, and claim `want.limit` runs.
 
-    With `calls_hooks` the caller makes the hook calls that this records; else any worker may. An outcome that the database refuses to store is written singly, as a system failure, so that
+    With `calls_hooks` the caller makes the hook calls that this records; else any worker may. An
+    outcome that the database refuses to store is written singly, as a system failure, so that
     nobody pays for a neighbour.
     """
     try:
@@ -136,9 +137,9 @@ def _taken(rows: Sequence[Row], holder: Holder) -> Taken:
 
 def _claimed_run(row: Row, holder: Holder) -> ClaimedRun:
     (
-        _, run_id, fencing_token, task_id, payload, attempt_number, max_attempts, queue, worker_queue,
-        priority_seconds, tags, metadata, is_test, task_version, version, created_at, started_at,
-        attempt_started_at, parent_id, root_id, batch_id, replay_of_id, schedule_id, _,
+        _, run_id, fencing_token, task_id, payload, attempt_number, max_attempts, queue,
+        worker_queue, priority_seconds, tags, metadata, is_test, task_version, version, created_at,
+        started_at, attempt_started_at, parent_id, root_id, batch_id, replay_of_id, schedule_id, _,
     ) = row  # fmt: skip
     return ClaimedRun(
         id=run_id,

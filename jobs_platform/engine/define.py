@@ -14,7 +14,7 @@ from jobs_platform.sdk.task import Task
 
 
 def define_tasks(line: Line, tasks: Iterable[Task], *, environment_id: int) -> None:
-    """Make or renew the definitions of these tasks; schedules keep their next time unless changed."""
+    """Make or renew the definitions of these tasks; unchanged schedules keep their next time."""
     ordered = sorted(tasks, key=lambda task: task.id)
     definitions = [_definition(task) for task in ordered]
     with line.transaction():

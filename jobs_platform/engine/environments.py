@@ -20,6 +20,7 @@ def environment_id(slug: str | None = None) -> int:
         found = Environment.objects.filter(slug=wanted).values_list("id", flat=True).first()
     if found is None:
         return _made(wanted)
+    found = int(found)
     if not caller.in_transaction():
         # Inside a transaction the row may be one that a rollback takes away again.
         _known[key] = found

@@ -21,9 +21,9 @@ SCHEDULES_PER_TRANSACTION = 100
 def fire_due(line: Line, *, environment_id: int) -> Counter[str]:
     """Trigger due schedules; returns how many runs each worker queue got.
 
-    The run and the schedule's next time commit together, and the run is unique for its nominal time,
-    so any number of beats may fire. After a downtime the first missed time is fired, the others are
-    left out.
+    The run and the schedule's next time commit together, and the run is unique for its nominal
+    time, so any number of beats may fire. After a downtime the first missed time is fired, the
+    others are left out.
     """
     triggered: Counter[str] = Counter()
     params = {"environment_id": environment_id, "limit": SCHEDULES_PER_TRANSACTION}

@@ -12,7 +12,7 @@ from jobs_platform.domain.lifecycle import Status
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRun:
-    """A run whose attempt this worker holds; `(id, fencing_token)` names the attempt in every write."""
+    """A run whose attempt this worker holds; id and fencing token name it in every write."""
 
     id: UUID
     fencing_token: int

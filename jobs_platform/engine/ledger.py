@@ -1,8 +1,8 @@
 """The only code that writes a status.
 
-Each function runs one guarded statement: its WHERE holds the statuses that the lifecycle allows and,
-for a worker's move, the attempt; it raises `version` and adds the event row in the same transaction.
-A refused write is not an error here: the statement says which rows it changed.
+Each function runs one guarded statement: its WHERE holds the statuses that the lifecycle allows
+and, for a worker's move, the attempt; it raises `version` and adds the event row in the same
+transaction. A refused write is not an error here: the statement says which rows it changed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def give_back(execute: Execute, *, attempts: Sequence[tuple[UUID, int]]) -> list
 def cancel(
     execute: Execute, *, run_ids: Sequence[UUID], message: str, event_data: str | None
 ) -> list[Row]:
-    """Live → CANCELED, for runs that the caller has locked; returns id, token, worker, worker queue."""
+    """Live → CANCELED, for locked runs; returns id, token, worker and worker queue of each."""
     params = {"run_ids": list(run_ids), "message": message, "event_data": event_data}
     return execute("cancel", params)
 

@@ -23,7 +23,7 @@ CLAIMS_PER_TRANSACTION = 100
 
 @dataclass(slots=True)
 class Recovered:
-    """What was brought back, and which worker queues now have work."""
+    """What was brought back."""
 
     retried: list[UUID] = field(default_factory=list)
     crashed: list[UUID] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a dead slot had come in its claim `number`: runs before `started` had been started."""
+    """How far a dead slot had come in its claim `number`: it had started the first `started`."""
 
     number: int
     started: int
@@ -184,7 +184,7 @@ def _finish(line: Line, worker_id: int, outcomes: Sequence[Outcome]) -> None:
 
 
 def _stop_cancelled(line: Line, cancelled: Sequence[Row]) -> None:
-    """Runs that were cancelled while the attempt was live: its end is recorded, its hooks are free."""
+    """Runs cancelled while the attempt was live: its end is recorded, its hooks are free."""
     run_ids = [row[0] for row in cancelled]
     params = {
         "run_ids": run_ids,

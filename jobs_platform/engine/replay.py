@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from uuid import UUID
+
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from jobs_platform.domain.errors import RunNotFoundError
 from jobs_platform.domain.ids import encode
@@ -14,14 +16,15 @@ from jobs_platform.sdk.ports import Triggered, TriggerRequest
 
 
 def replay(run_id: UUID, *, payload: str | None = None) -> Triggered:
-    """A new QUEUED run with the old one's task, queue, tags and limits; `payload` replaces its own."""
+    """A new QUEUED run with task, queue, tags and limits of an old one; its payload or another."""
     with caller.translated():
-        old = Run.objects.select_related("environment").filter(id=run_id).first()
+        rows = Run.objects.select_related("environment").filter(id=run_id)
+        old = rows.annotate(payload_text=Cast("payload", TextField())).first()
     if old is None:
         raise RunNotFoundError(id=encode("run", run_id))
     request = TriggerRequest(
         task_id=old.task_id,
-        payload=payload if payload is not None else json.dumps(old.payload),
+        payload=payload if payload is not None else old.payload_text,
         queue=old.queue,
         worker_queue=old.worker_queue,
         max_attempts=old.max_attempts,

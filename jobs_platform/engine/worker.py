@@ -51,7 +51,7 @@ def give_back(line: Line, attempts: Sequence[tuple[UUID, int]]) -> list[tuple[UU
 
 
 def give_back_unknown(line: Line, worker_id: int, slot: int, *, known: Sequence[UUID]) -> int:
-    """Give back what this slot claimed without learning of it (a reply lost with its connection)."""
+    """Give back what this slot claimed and never learnt of: a reply was lost."""
     with line.transaction():
         claims = line.execute("claims_of_slot", {"worker_id": worker_id, "slot": slot})
         gone = [row[0] for row in claims if not set(row[1]) & set(known)]

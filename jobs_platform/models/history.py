@@ -92,7 +92,7 @@ class HookCall(EngineModel):
     worker = models.ForeignKey(
         Worker, models.SET_NULL, null=True, db_constraint=False, db_index=False, related_name="+"
     )
-    """Who is about to make the call; claimable by anyone while empty or while that worker is gone."""
+    """Who is about to make the call; anybody may while it is empty or that worker is gone."""
     tries = models.SmallIntegerField(db_default=0)
     created_at = models.DateTimeField(db_default=Now())
 

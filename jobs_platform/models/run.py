@@ -38,7 +38,7 @@ class Run(EngineModel):
     worker_queue = models.CharField(max_length=64)
     priority_seconds = models.FloatField(db_default=0.0)
     run_at = models.DateTimeField()
-    """Claimable from this instant; orders the queue (queue time minus priority, or the retry's time)."""
+    """Claimable from then on; orders the queue (queue time minus priority, or the retry's time)."""
     is_claimable = models.BooleanField(db_default=True)
     payload = VerbatimJSONField()
     output = VerbatimJSONField(null=True)

@@ -1,4 +1,4 @@
-"""The runs that a slot has claimed, and how far it has come; shared by its executor and the watch."""
+"""The runs that a slot has claimed, and how far it has come; shared by executor and watch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell the function that a slot executes that its run was cancelled: a flag first, then an exception.
+"""Tell the function that a slot executes that its run was cancelled: a flag, then an exception.
 
 The exception is raised only inside the user's frame and only for the attempt that it was meant for;
 between two runs, or inside the platform's own code, nothing happens.

@@ -1,8 +1,8 @@
 """The keeper: a small process beside each worker that user code cannot hold up.
 
-Renews the lease, notices at once when a pool child or the worker itself dies and brings back what it
-executed, gives back runs that wait behind a child which holds its GIL, stops cancelled attempts hard
-when their grace is over, and ends a shutdown at its deadline. Imports no Django.
+Renews the lease, notices at once when a pool child or the worker itself dies and brings back what
+it executed, gives back runs that wait behind a child which holds its GIL, stops cancelled attempts
+hard when their grace is over, and ends a shutdown at its deadline. Imports no Django.
 
 Started by the worker with one line of JSON on standard input (`Charge`).
 """
@@ -162,7 +162,7 @@ class Keeper:
             os.close(descriptor)
 
     def _free_those_behind(self) -> None:
-        """Where user code holds the GIL, the process itself cannot give back what it has not started."""
+        """A process whose GIL user code holds cannot itself give back what it has not started."""
         for state in self._board.states():
             is_stuck = state.since and time.monotonic() - state.since > STUCK_SECONDS
             if is_stuck and state.started < state.claimed:
@@ -206,7 +206,7 @@ class Keeper:
         self._kill_everything()
 
     def _interrupt_everything(self) -> None:
-        """Stop all slots and give back what they executed: the platform stopped it, not the code."""
+        """Stop all slots and give back what they executed: the platform stopped it, not they."""
         states = self._board.states()
         if self._charge.has_children:
             self._kill_children(states)

@@ -1,4 +1,4 @@
-"""Log lines between the run that writes them and the database: batched, in order, never in the way."""
+"""Log lines between a run and the database: batched, in order, never in the way."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LogBuffer:
 
     @contextmanager
     def taken(self) -> Iterator[list[LogEntry]]:
-        """The waiting lines, for one write; back in the buffer when it fails for want of a database."""
+        """The waiting lines, for one write; kept when it fails for want of a database."""
         if self.is_idle:
             yield []
             return

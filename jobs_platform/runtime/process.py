@@ -1,4 +1,4 @@
-"""What a process of a worker needs to execute runs: slots, one a thread, and one watch over them."""
+"""What a process of a worker needs to execute runs: slots, one a thread, and a watch over them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from jobs_platform.runtime.slot import Slot, Surroundings
 from jobs_platform.runtime.watch import Watch
 
 SPARE = 4
-"""Places on the board for each pool process: a new child must not overwrite what the keeper still has
-to read about the dead one before it."""
+"""Places on the board for each pool process: a new child must not overwrite what the keeper still
+has to read about the dead one before it."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class WorkerProcess:
             slot.close()
 
     def _slot(self) -> Slot:
-        """The slot of this thread: the process's id names it where there is one, else the thread's."""
+        """The slot of this thread, named by the process in a pool child, else by the thread."""
         slot_id = os.getpid() if self._has_children_ids else threading.get_native_id()
         slot = self._slots.get(slot_id)
         if slot is not None:

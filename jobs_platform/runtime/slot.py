@@ -37,7 +37,7 @@ SLOW_SECONDS = 1.0
 UNKNOWN_TASK_SECONDS = 5.0
 """A run of a task that this worker does not know waits so long for one that does."""
 _SLACK = timedelta(milliseconds=100)
-"""A transaction that triggers may commit so much later than it began, unseen by the low-water mark."""
+"""A trigger may commit so much later than it began and still be seen at once."""
 _FULL_LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
@@ -279,7 +279,7 @@ class Slot:
 
 
 def _unknown_task(run: ClaimedRun, error: UnknownTaskError) -> Outcome:
-    """Another worker may know it, one that is being deployed now; else the deployment is at fault."""
+    """Another worker may know it, being deployed just now; else the deployment is at fault."""
     described = json.dumps({"name": "UnknownTaskError", "message": str(error), "traceback": None})
     if run.attempt_number < run.max_attempts:
         return Outcome(

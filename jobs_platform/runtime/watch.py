@@ -7,6 +7,7 @@ the clock only when user code lets go of the GIL; where that fails, the keeper s
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -57,10 +58,8 @@ class Watch:
 
     def wake(self) -> None:
         """A slot begins to work: look at it soon."""
-        try:
+        with contextlib.suppress(BlockingIOError):  # it is awake already
             os.write(self._writer, b".")
-        except BlockingIOError:
-            pass  # it is awake already
 
     def stop(self) -> None:
         self._is_over = True

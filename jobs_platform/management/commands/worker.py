@@ -34,7 +34,7 @@ class Command(BaseCommand):
             "--machine",
             action="append",
             choices=WORKER_QUEUES,
-            help="execute only runs of this machine preset; may be given several times (default: all)",
+            help="execute only runs of this machine preset; repeatable (default: all)",
         )
         parser.add_argument("--loglevel", default="WARNING", help="of Celery (default: WARNING)")
 
