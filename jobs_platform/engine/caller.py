@@ -74,7 +74,7 @@ def translated() -> Iterator[None]:
     except (OperationalError, InterfaceError) as error:
         if getattr(error.__cause__, "sqlstate", None) == "40P01":
             raise
-        raise DatabaseUnavailableError(reason=str(error).strip()) from error
+        raise DatabaseUnavailableError(reason=str(error).strip().rstrip(".")) from error
     except ProgrammingError as error:
         if getattr(error.__cause__, "sqlstate", None) in _UNDEFINED:
             raise NotMigratedError(reason=str(error).splitlines()[0]) from error

@@ -110,4 +110,4 @@ def _translated() -> Iterator[None]:
     except (postgres_errors.UndefinedTable, postgres_errors.UndefinedColumn) as error:
         raise NotMigratedError(reason=str(error).splitlines()[0]) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise DatabaseUnavailableError(reason=str(error).strip()) from error
+        raise DatabaseUnavailableError(reason=str(error).strip().rstrip(".")) from error
