@@ -10,20 +10,27 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 
+_FOLLOWERS_SECONDS = 2.0
+# Each line is `GROUP …|FOLLOWER …`. $1 and $2: patience in tenths of a second.
 _SCRIPT = """
-groups=
-while read -r line; do groups=$line; done
+groups= followers=
+while IFS='|' read -r first second; do groups=$first followers=$second; done
 [ -n "$groups" ] || exit 0
 for group in $groups; do kill -s TERM "$group"; done
-tenths=0
-while [ $tenths -lt "$1" ]; do
-    alive=
-    for group in $groups; do kill -s 0 -- "-$group" && alive=yes; done
-    [ -n "$alive" ] || exit 0
-    sleep 0.1
-    tenths=$((tenths + 1))
-done
-for group in $groups; do kill -s KILL -- "-$group"; done
+gone() {
+    for group in $1; do kill -s 0 -- "-$group" && return 1; done
+    return 0
+}
+end() {
+    tenths=0
+    until gone "$1" || [ "$tenths" -ge "$2" ]; do
+        sleep 0.1
+        tenths=$((tenths + 1))
+    done
+    for group in $1; do kill -s KILL -- "-$group"; done
+}
+end "$groups" "$1"
+end "$followers" "$2"
 """
 
 
@@ -32,18 +39,28 @@ class Guard:
 
     def __init__(self, *, patience_seconds: float) -> None:
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _SCRIPT, "guard", str(round(patience_seconds * 10))],
+            [
+                "/bin/sh",
+                "-c",
+                _SCRIPT,
+                "guard",
+                *map(_tenths, (patience_seconds, _FOLLOWERS_SECONDS)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
 
-    def watch(self, groups: Iterable[int]) -> None:
-        """From now on these, and no others, are to be stopped."""
+    def watch(self, groups: Iterable[int], *, followers: Iterable[int] = ()) -> None:
+        """From now on these, and no others, are to be stopped.
+
+        Followers are groups that end by themselves once the others have; they are only helped.
+        """
         with suppress(OSError):  # somebody killed the guard; the children are still ours to stop
             if self._process.stdin is not None:
-                self._process.stdin.write(f"{' '.join(map(str, groups))}\n".encode())
+                line = f"{_joined(groups)}|{_joined(followers)}\n"
+                self._process.stdin.write(line.encode())
                 self._process.stdin.flush()
 
     def dismiss(self) -> None:
@@ -53,3 +70,11 @@ class Guard:
             with suppress(OSError):
                 self._process.stdin.close()
         self._process.wait()
+
+
+def _joined(numbers: Iterable[int]) -> str:
+    return " ".join(map(str, numbers))
+
+
+def _tenths(seconds: float) -> str:
+    return str(round(seconds * 10))

@@ -17,10 +17,10 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg.conninfo import conninfo_to_dict
 
+from jobs_platform.embedded import absent
 from jobs_platform.embedded.address import running_stack
 from jobs_platform.embedded.stack import Stack
 
-_ABSENT_ENGINE = "jobs_platform.embedded.absent"
 _POSTGRES_ENGINE = "django.db.backends.postgresql"
 _NOBODYS_PORT = 1
 """The port of a Redis URL that stands for none."""
@@ -105,7 +105,7 @@ def _given() -> tuple[bool, bool]:
     is_stacks_redis = running is not None and running.redis_url == broker
     has_redis = bool(broker) and urlsplit(broker).port != _NOBODYS_PORT
     return (
-        known["ENGINE"] != _ABSENT_ENGINE and not is_stacks_database,
+        not known["ENGINE"].startswith(absent.__name__) and not is_stacks_database,
         has_redis and not is_stacks_redis,
     )
 

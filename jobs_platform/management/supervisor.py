@@ -22,6 +22,8 @@ from jobs_platform.management.guard import Guard
 
 STOP_SECONDS = 10.0
 """From the end's SIGTERM to SIGKILL."""
+ORPHAN_SECONDS = 5.0
+"""The same after a kill -9 of this process; the embedded servers have gone with it."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 10.0
@@ -76,7 +78,7 @@ class Supervisor:
         self._write = write
         self._restart_patience = restart_patience_seconds
         self._every_second = every_second
-        self._guard: Guard | None = None
+        self._guard = Guard(patience_seconds=ORPHAN_SECONDS)
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -97,7 +99,6 @@ class Supervisor:
         What `story` raises ends everything and is raised here.
         """
         failures: list[BaseException] = []
-        self._guard = Guard(patience_seconds=STOP_SECONDS)
         teller = threading.Thread(
             target=self._tell, args=(story, failures), name="story", daemon=True
         )
@@ -126,6 +127,7 @@ class Supervisor:
             event = self._inbox.get(timeout=self._seconds_to_wait())
         except queue.Empty:
             self._every_second()
+            self._tell_guard()
         else:
             self._handle(event)
         if not self._is_stopping:
@@ -220,8 +222,9 @@ class Supervisor:
         return [*current, *self._replaced]
 
     def _tell_guard(self) -> None:
-        if self._guard is not None:
-            self._guard.watch(child.pid for child in self._alive())
+        alive = self._alive()
+        followers = {group for child in alive for group in child.other_groups()}
+        self._guard.watch([child.pid for child in alive], followers=followers)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
