@@ -21,6 +21,7 @@ from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 from jobs_platform.delivery import wakeups
 from jobs_platform.domain.errors import DatabaseUnavailableError, JobsError
 from jobs_platform.engine import caller
+from jobs_platform.engine.channels import DUE_CHANNEL
 from jobs_platform.engine.define import define_tasks
 from jobs_platform.engine.due import what_is_due
 from jobs_platform.engine.environments import environment_id
@@ -31,7 +32,8 @@ from jobs_platform.engine.worker import register_worker, renew_lease, stop_worke
 from jobs_platform.sdk import ports
 from jobs_platform.sdk.registry import registry
 
-TICK_SECONDS = 0.5
+TICK_SECONDS = 1.0
+"""The longest sleep between two looks; a notice ends it before."""
 POOL = "beat"
 """How a beat calls itself among the workers; it has no slots."""
 _CHANGES_SECONDS = 2.0
@@ -50,14 +52,18 @@ class JobsScheduler(DatabaseScheduler):
         self.clock = None if lazy else Clock()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Fire what is due; returns how many seconds to sleep."""
+        """Fire what is due, then sleep until the next time or a notice; never asks for more."""
         until_next = self.clock.look() if self.clock else TICK_SECONDS
         try:
             until_periodic = super().tick(*args, **kwargs)
         except DatabaseError as error:
             _log.warning("Periodic tasks wait for the database: %s", error)
             until_periodic = _AWAY_SECONDS
-        return max(0.0, min(until_next, until_periodic, TICK_SECONDS))
+        wait = max(0.0, min(until_next, until_periodic, TICK_SECONDS))
+        if self.clock and wait:
+            self.clock.wait(wait)
+            return 0.0
+        return wait
 
     def close(self) -> None:
         super().close()
@@ -119,6 +125,14 @@ class Clock:
             _log.warning("The clock waits for the database: %s", error)
             self._line.close()
             return _AWAY_SECONDS
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but wake for a notice that something is due."""
+        try:
+            self._line.wait_for_notices(DUE_CHANNEL, seconds)
+        except DatabaseUnavailableError:
+            self._line.close()
+            time.sleep(min(seconds, _AWAY_SECONDS))
 
     def close(self) -> None:
         try:

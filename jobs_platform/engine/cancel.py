@@ -11,7 +11,7 @@ from jobs_platform.domain.errors import RunNotFoundError
 from jobs_platform.domain.ids import encode
 from jobs_platform.domain.payloads import make_storable
 from jobs_platform.engine import caller, ledger
-from jobs_platform.engine.cancel_channel import CANCEL_CHANNEL
+from jobs_platform.engine.channels import CANCEL_CHANNEL
 from jobs_platform.engine.handoff import Outcome
 from jobs_platform.engine.line import Line
 

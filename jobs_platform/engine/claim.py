@@ -130,14 +130,14 @@ def _refusal(outcome: Outcome, error: psycopg.Error) -> str:
 
 def _taken(rows: Sequence[Row], holder: Holder) -> Taken:
     finished = frozenset(rows[0][0] or ())
-    claimed = sorted((row for row in rows if row[1] is not None), key=lambda row: (row[-1], row[1]))
+    claimed = sorted((row for row in rows if row[2] is not None), key=lambda row: (row[-1], row[2]))
     low_water = claimed[0][-1] if claimed else None
     return Taken(finished, tuple(_claimed_run(row, holder) for row in claimed), low_water)
 
 
 def _claimed_run(row: Row, holder: Holder) -> ClaimedRun:
     (
-        _, run_id, fencing_token, task_id, payload, attempt_number, max_attempts, queue,
+        _, _, run_id, fencing_token, task_id, payload, attempt_number, max_attempts, queue,
         worker_queue, priority_seconds, tags, metadata, is_test, task_version, version, created_at,
         started_at, attempt_started_at, parent_id, root_id, batch_id, replay_of_id, schedule_id, _,
     ) = row  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs_platform.domain.lifecycle import MOVES, Status
+from jobs_platform.engine.channels import DUE_CHANNEL
 from jobs_platform.engine.handoff import Outcome
 
 Row = tuple[Any, ...]
@@ -79,6 +80,7 @@ def outcome_params(outcomes: Sequence[Outcome], *, hook_worker_id: int | None) -
         "are_hooked": [outcome.has_final_hooks for outcome in ordered],
         "event_data": [_event_data(outcome) for outcome in ordered],
         "hook_worker_id": hook_worker_id,
+        "due_channel": DUE_CHANNEL,
     }
 
 

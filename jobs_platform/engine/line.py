@@ -6,8 +6,8 @@ that the keeper of a worker stays small.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
+import select
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -32,14 +32,14 @@ _DEADLOCK_TRIES = 5
 class Line:
     """One autocommitting connection, opened at the first use and again after it broke.
 
-    Not for two threads at once; `lock` is there for a caller that shares it all the same.
+    Not for two threads at once.
     """
 
     def __init__(self, conninfo: str, *, application_name: str) -> None:
         self._conninfo = conninfo
         self._application_name = application_name
         self._connection: psycopg.Connection[Row] | None = None
-        self.lock = threading.Lock()
+        self._listening: set[str] = set()
 
     @property
     def connection(self) -> psycopg.Connection[Row]:
@@ -50,6 +50,7 @@ class Line:
                     self._conninfo, autocommit=True, application_name=self._application_name
                 )
                 self._connection.execute(_SETTINGS)
+                self._listening.clear()
         return self._connection
 
     def execute(self, name: str, params: Mapping[str, Any]) -> list[Row]:
@@ -82,6 +83,26 @@ class Line:
                     for name, params in statements
                 ]
             return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+    def wait_for_notices(
+        self, channel: str, seconds: float, *, descriptors: Sequence[int] = ()
+    ) -> tuple[list[str], set[int]]:
+        """Sleep until a notice comes on `channel`, a descriptor is ready, or the time is over.
+
+        Returns the contents of the notices, and which descriptors are ready. Notices that came
+        along with the answer to a statement end the sleep before it begins.
+        """
+        connection = self.connection
+        with _translated():
+            if channel not in self._listening:
+                connection.execute(f"LISTEN {channel}")
+                self._listening.add(channel)
+            notices = [notice.payload for notice in connection.notifies(timeout=0)]
+            sleep = 0.0 if notices else seconds
+            ready, _, _ = select.select([connection.fileno(), *descriptors], [], [], sleep)
+            if connection.fileno() in ready:
+                notices += [notice.payload for notice in connection.notifies(timeout=0)]
+        return notices, set(ready)
 
     def close(self) -> None:
         if self._connection is not None:

@@ -13,7 +13,6 @@ import contextlib
 import json
 import logging
 import os
-import select
 import signal
 import sys
 import time
@@ -21,10 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
-import psycopg
-
 from jobs_platform.domain.errors import DatabaseUnavailableError
-from jobs_platform.engine.cancel_channel import CANCEL_CHANNEL
+from jobs_platform.engine.channels import CANCEL_CHANNEL
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.recover import Progress, Recovered, recover_slot, recover_worker
 from jobs_platform.engine.worker import give_back_behind, renew_lease
@@ -68,7 +65,6 @@ class Keeper:
         self._renewed_at = time.monotonic()
         self._stopping_since: float | None = None
         self._condemned: dict[tuple[UUID, int], float] = {}
-        self._is_listening = False
         self._worker_fd = os.pidfd_open(charge.worker_pid)
 
     def run(self) -> None:
@@ -79,7 +75,6 @@ class Keeper:
             except DatabaseUnavailableError as error:
                 _log.warning("The keeper of worker %s waits: %s", self._charge.worker_id, error)
                 self._line.close()
-                self._is_listening = False
                 self._guard_lease()
                 time.sleep(0.2)
 
@@ -129,19 +124,15 @@ class Keeper:
 
     def _wait(self) -> set[int]:
         """Sleep until a process dies, a notice of cancellation comes, or the turn is over."""
-        connection = self._line.connection
-        if not self._is_listening:
-            connection.execute(f"LISTEN {CANCEL_CHANNEL}")
-            self._is_listening = True
-        descriptors = [self._worker_fd, connection.fileno(), *self._watched.values()]
-        ready, _, _ = select.select(descriptors, [], [], TURN_SECONDS)
-        try:
-            for notice in connection.notifies(timeout=0):
-                run_id, _, token = notice.payload.partition(":")
-                self._condemned[UUID(run_id), int(token)] = time.monotonic() + GRACE_SECONDS
-        except psycopg.OperationalError as error:
-            raise DatabaseUnavailableError(reason=str(error)) from error
-        return set(ready)
+        notices, ready = self._line.wait_for_notices(
+            CANCEL_CHANNEL,
+            TURN_SECONDS,
+            descriptors=[self._worker_fd, *self._watched.values()],
+        )
+        for notice in notices:
+            run_id, _, token = notice.partition(":")
+            self._condemned[UUID(run_id), int(token)] = time.monotonic() + GRACE_SECONDS
+        return ready
 
     def _recover(self, slot: int, *, is_interrupted: bool = False) -> None:
         """A pool child is dead: what it had started has used its attempt, the rest goes back."""

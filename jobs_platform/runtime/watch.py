@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 import signal
 import threading
 import time
@@ -20,7 +19,7 @@ from uuid import UUID
 import psycopg
 
 from jobs_platform.domain.errors import DatabaseUnavailableError, JobsError
-from jobs_platform.engine.cancel_channel import CANCEL_CHANNEL
+from jobs_platform.engine.channels import CANCEL_CHANNEL
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.read_attempt import cancelled_attempts
 from jobs_platform.runtime.slot import Slot, Surroundings
@@ -49,7 +48,6 @@ class Watch:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._looked_at = time.monotonic()
-        self._is_listening = False
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="jobs-watch", daemon=True)
 
@@ -73,7 +71,6 @@ class Watch:
                 self._turn()
             except DatabaseUnavailableError:
                 self._line.close()
-                self._is_listening = False
                 time.sleep(PATIENCE_SECONDS)
             except (JobsError, psycopg.Error):
                 _log.exception("The watch of process %s goes on after an error.", os.getpid())
@@ -105,21 +102,17 @@ class Watch:
 
     def _wait(self, seconds: float) -> None:
         """Sleep until a slot wakes us, a notice of cancellation comes, or the time is over."""
-        if not self._is_listening:
-            self._line.connection.execute(f"LISTEN {CANCEL_CHANNEL}")
-            self._is_listening = True
-        connection = self._line.connection
-        ready, _, _ = select.select([self._reader, connection.fileno()], [], [], seconds)
+        notices, ready = self._line.wait_for_notices(
+            CANCEL_CHANNEL, seconds, descriptors=[self._reader]
+        )
         if self._reader in ready:
             os.read(self._reader, 4096)
             if not self._is_over:
                 # What is finished within the patience needs no second pair of hands.
-                select.select([connection.fileno()], [], [], PATIENCE_SECONDS)
-        try:
-            for notice in connection.notifies(timeout=0):
-                self._cancel(notice.payload)
-        except psycopg.OperationalError as error:
-            raise DatabaseUnavailableError(reason=str(error)) from error
+                more, _ = self._line.wait_for_notices(CANCEL_CHANNEL, PATIENCE_SECONDS)
+                notices += more
+        for notice in notices:
+            self._cancel(notice)
 
     def _cancel(self, payload: str) -> None:
         run_id, _, token = payload.partition(":")

@@ -3,9 +3,11 @@
 --   environment_id, worker_queue, low_water (timestamptz: claims look at run_at from here on),
 --   limit (0: only finish); arrays of one length, ascending by run id: run_ids, tokens, moves,
 --   statuses, attempt_statuses, outputs (JSON), errors (JSON), delays (seconds until a retry),
---   cpu_seconds, peak_memory_bytes, are_hooked, event_data (JSON).
+--   cpu_seconds, peak_memory_bytes, are_hooked, event_data (JSON); hook_worker_id (who calls their
+--   final hooks, or null: anybody), due_channel.
 -- Returns: finished (ids whose write was accepted; the others outlived their attempt) in every row,
 --   then one row for each claimed run, or one row of nulls.
+-- Notifies the clock of a retry that is due before it looks by itself; nothing else here does.
 -- Locks: the finished runs in id order, then the claimed ones. `picked` reads `finished` so that the
 --   claim waits for the finish; without it the two deadlock on a stale snapshot.
 -- Index: finish by primary key (the row stays in its page: no indexed column changes); claim by
@@ -37,7 +39,7 @@ WITH outcome AS MATERIALIZED (
     RETURNING run.id, run.version, run.attempt_number, run.attempt_started_at, run.worker_id,
               run.worker_queue, run.environment_id, outcome.move, outcome.status,
               outcome.attempt_status, outcome.error, outcome.cpu_seconds,
-              outcome.peak_memory_bytes, outcome.is_hooked, outcome.event_data
+              outcome.peak_memory_bytes, outcome.is_hooked, outcome.event_data, outcome.delay
 ), attempt AS (
     INSERT INTO jobs_attempt (
         run_id, number, environment_id, status, worker_id, started_at, finished_at, error,
@@ -97,6 +99,8 @@ WITH outcome AS MATERIALIZED (
 )
 SELECT
     (SELECT array_agg(id) FROM finished) AS finished,
+    (SELECT pg_notify(%(due_channel)s, '') FROM finished
+     WHERE status = $to_retry AND delay < 1 LIMIT 1) AS clock_was_told,
     claimed.id, claimed.fencing_token, claimed.task_id, claimed.payload::text,
     claimed.attempt_number, claimed.max_attempts, claimed.queue, claimed.worker_queue,
     claimed.priority_seconds, claimed.tags, claimed.metadata::text, claimed.is_test,
