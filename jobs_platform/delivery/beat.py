@@ -156,25 +156,28 @@ class Clock:
     def _sweep(self) -> float:
         self._renew()
         due = what_is_due(self._line, environment_id=self._environment_id)
-        if due.has_lost_workers:
-            recovered = recover_lost_workers(self._line)
-            if recovered.claims:
-                _log.warning(
-                    "Lost workers: %s runs are retried, %s crashed, %s given back.",
-                    len(recovered.retried),
-                    len(recovered.crashed),
-                    len(recovered.given_back),
-                )
+        did_something = due.has_lost_workers and self._recover()
         if due.has_schedules:
-            for worker_queue, count in fire_due(
-                self._line, environment_id=self._environment_id
-            ).items():
+            fired = fire_due(self._line, environment_id=self._environment_id)
+            for worker_queue, count in fired.items():
                 wakeups.ring(worker_queue, count)
+            did_something = did_something or bool(fired)
         for worker_queue in {*due.claimable, *due.hook_calls}:
             wakeups.bell().ring(worker_queue, 1, enough=1)
-        if due.has_lost_workers or due.has_schedules:
+        if did_something:
             return 0.0
         return TICK_SECONDS if due.seconds_until_next is None else due.seconds_until_next
+
+    def _recover(self) -> bool:
+        recovered = recover_lost_workers(self._line)
+        if recovered.claims:
+            _log.warning(
+                "Lost workers: %s runs are retried, %s crashed, %s given back.",
+                len(recovered.retried),
+                len(recovered.crashed),
+                len(recovered.given_back),
+            )
+        return bool(recovered.claims)
 
     def _renew(self) -> None:
         if time.monotonic() - self._renewed_at < self._heartbeat_seconds:

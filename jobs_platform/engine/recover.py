@@ -41,6 +41,7 @@ class Progress:
 
 def recover_lost_workers(line: Line) -> Recovered:
     """Recover the claims of every worker whose lease ended or that stopped, in bounded batches."""
+    line.execute("stop_lost_workers", {})
     total = Recovered()
     while _recover(line, total, worker_id=None, slot=None) == CLAIMS_PER_TRANSACTION:
         pass
