@@ -33,7 +33,9 @@ def test_a_started_stack_answers_and_is_found(own_stack: Stack) -> None:
 def test_a_stopped_stack_leaves_no_process_and_is_not_found(own_stack: Stack) -> None:
     pids = [own_stack.postgres.pid, own_stack.valkey.pid]
     families = [process for pid in pids for process in processes.family(pid)]
-    guards = [child for child in psutil.Process().children() if child.name() == "sh"]
+    children = psutil.Process().children()
+    guards = [child for child in children if child.cmdline()[-1] in map(str, pids)]
+    assert len(guards) == 2
     own_stack.stop()
     assert not [process for process in families if process.is_running()]
     assert not [guard for guard in guards if guard.is_running()]
