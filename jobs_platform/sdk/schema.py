@@ -12,6 +12,7 @@ from pydantic import ValidationError as PydanticError
 
 from jobs_platform.domain.errors import OutputValidationError, PayloadValidationError
 from jobs_platform.domain.payloads import from_json, to_json
+from jobs_platform.sdk.typed_dicts import is_typed_dict, portable
 
 _UNCHECKED = (Parameter.empty, Any, object)
 
@@ -81,7 +82,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     if isinstance(annotation, TypeAdapter):
         return annotation
     try:
-        return TypeAdapter(annotation)
+        return TypeAdapter(portable(annotation))
     except PydanticUserError as error:
         first_line = str(error).splitlines()[0]
         reason = f"{annotation!r} cannot be validated ({first_line})"
@@ -97,7 +98,7 @@ def _names_a_model(annotation: Any) -> bool:
     if isinstance(annotation, type):
         if issubclass(annotation, BaseModel) or is_dataclass(annotation):
             return True
-        if typing.is_typeddict(annotation):
+        if is_typed_dict(annotation):
             return True
     if isinstance(annotation, TypeAdapter):
         return True

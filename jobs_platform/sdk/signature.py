@@ -51,7 +51,8 @@ def read(function: Callable[..., Any], *, local_names: Mapping[str, Any]) -> Sig
 
 def _check_kind(function: Callable[..., Any]) -> None:
     if not callable(function) or isinstance(function, type):
-        reason = f"@task decorates functions, not {type(function).__name__} objects"
+        kind = "classes" if isinstance(function, type) else type(function).__name__
+        reason = f"@task decorates functions, not {kind}"
         raise SignatureError(reason)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         reason = "it is a generator; return a list, or trigger a run for each item"
