@@ -59,10 +59,14 @@ class JobsCommand(BaseCommand):
     requires_system_checks: Sequence[str] = ()
     terminal: Terminal
 
-    def add_common_arguments(self, parser: CommandParser) -> None:
-        """`--json`; for the parser, or for each of its subcommands."""
+    def add_common_arguments(self, parser: CommandParser, *, default: Any = False) -> None:
+        """`--json`. A subcommand's default is SUPPRESS, or it would undo the command's own."""
         parser.add_argument(
-            "--json", action="store_true", dest="as_json", help="one line of JSON instead of text"
+            "--json",
+            action="store_true",
+            dest="as_json",
+            default=default,
+            help="one line of JSON instead of text",
         )
 
     def run(self, **options: Any) -> int | None:
