@@ -129,7 +129,7 @@ def _refusal(outcome: Outcome, error: psycopg.Error) -> str:
 
 
 def _taken(rows: Sequence[Row], holder: Holder) -> Taken:
-    finished = frozenset(rows[0][0] or ())
+    finished = frozenset(next((row[0] for row in rows if row[0]), ()))
     claimed = sorted((row for row in rows if row[2] is not None), key=lambda row: (row[-1], row[2]))
     low_water = claimed[0][-1] if claimed else None
     return Taken(finished, tuple(_claimed_run(row, holder) for row in claimed), low_water)

@@ -59,7 +59,9 @@ class Line:
         for tries_left in reversed(range(_DEADLOCK_TRIES)):
             try:
                 with _translated():
-                    cursor = connection.execute(statement(name), params, prepare=True)
+                    cursor = connection.execute(
+                        statement(name), params, prepare=True, binary=True
+                    )
                     return cursor.fetchall() if cursor.description else []
             except postgres_errors.DeadlockDetected:
                 is_open = connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
@@ -79,7 +81,7 @@ class Line:
         with _translated():
             with connection.pipeline():
                 cursors = [
-                    connection.execute(statement(name), params, prepare=True)
+                    connection.execute(statement(name), params, prepare=True, binary=True)
                     for name, params in statements
                 ]
             return [cursor.fetchall() if cursor.description else [] for cursor in cursors]

@@ -7,6 +7,7 @@ A per cent sign outside a parameter is written twice, as for any statement with 
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from string import Template
@@ -30,7 +31,12 @@ def _words() -> dict[str, str]:
 
 @cache
 def statement(name: str) -> str:
-    """The text of `NAME.sql` without its comments, statuses filled in."""
+    """The text of `NAME.sql` without its comments and layout, statuses filled in.
+
+    Short on purpose: psycopg keeps what it has parsed of a statement only up to 4,096 characters,
+    and parses a longer one at every call.
+    """
     text = files(__name__).joinpath(f"{name}.sql").read_text()
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
-    return Template("\n".join(lines)).substitute(_words())
+    short = re.sub(r" ?([(),]) ?", r"\1", " ".join(" ".join(lines).split()))
+    return Template(short).substitute(_words())

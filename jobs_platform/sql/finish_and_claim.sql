@@ -5,8 +5,8 @@
 --   statuses, attempt_statuses, outputs (JSON), errors (JSON), delays (seconds until a retry),
 --   cpu_seconds, peak_memory_bytes, are_hooked, event_data (JSON); hook_worker_id (who calls their
 --   final hooks, or null: anybody), due_channel.
--- Returns: finished (ids whose write was accepted; the others outlived their attempt) in every row,
---   then one row for each claimed run, or one row of nulls.
+-- Returns: one row for each claimed run, or one row of nulls; the first row also has `finished`, the
+--   ids whose write was accepted (the others outlived their attempt).
 -- Notifies the clock of a retry that is due before it looks by itself; nothing else here does.
 -- Locks: the finished runs in id order, then the claimed ones. `picked` reads `finished` so that the
 --   claim waits for the finish; without it the two deadlock on a stale snapshot.
@@ -98,7 +98,7 @@ WITH outcome AS MATERIALIZED (
     FROM claimed HAVING count(*) > 0
 )
 SELECT
-    (SELECT array_agg(id) FROM finished) AS finished,
+    CASE WHEN row_number() OVER () = 1 THEN (SELECT array_agg(id) FROM finished) END AS finished,
     (SELECT pg_notify(%(due_channel)s, '') FROM finished
      WHERE status = $to_retry AND delay < 1 LIMIT 1) AS clock_was_told,
     claimed.id, claimed.fencing_token, claimed.task_id, claimed.payload::text,
