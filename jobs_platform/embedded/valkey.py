@@ -193,7 +193,7 @@ class Valkey:
     def _client(self) -> redis.Redis:
         return redis.Redis.from_url(
             self.url,
-            socket_timeout=5,
+            socket_timeout=2,
             socket_connect_timeout=2,
             retry=Retry(NoBackoff(), 0),
             single_connection_client=True,
