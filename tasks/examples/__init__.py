@@ -1,0 +1,1 @@
+"""One feature a file. Each is documentation, and its usage is run as a test."""
