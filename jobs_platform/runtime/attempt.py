@@ -61,8 +61,10 @@ class Attempt:
         try:
             output = self._perform()
             return self._outcome(Status.COMPLETED, output=output)
-        except RunCancelled:
-            return self._outcome(Status.CANCELED)
+        except RunCancelled as error:
+            if self._active.cancelled.is_set():
+                return self._outcome(Status.CANCELED)
+            return self._after(error)  # nobody has cancelled this run: an error like any other
         except _BeyondRetryError as failure:
             cause = failure.cause
             error = error_json(cause, with_traceback=cause.__traceback__ is not None)
