@@ -50,6 +50,7 @@ def discover(
     modules: list[str] = []
     errors: list[TaskDefinitionError] = []
     base = Path(configuration.base_dir or Path.cwd()).resolve()
+    importlib.invalidate_caches()
     for entry in configuration.dirs:
         try:
             sources = list(_sources(entry, base, configuration.ignore_patterns))
@@ -82,17 +83,25 @@ def _sources(entry: str, base: Path, ignored: tuple[str, ...]) -> Iterator[Sourc
 
 
 def _in_folder(folder: Path, base: Path, ignored: tuple[str, ...]) -> Iterator[Source]:
-    inside = folder.is_relative_to(base) and folder != base
-    if inside:
-        prefix = ".".join(folder.relative_to(base).parts)
-        inside = all(part.isidentifier() for part in prefix.split("."))
-    if not inside:
-        prefix = f"jobs_tasks_{sha256(str(folder).encode()).hexdigest()[:8]}"
-    elif str(base) not in sys.path:
-        sys.path.insert(0, str(base))
+    prefix = _import_name(folder, base)
+    root = None
+    if prefix is None:
+        prefix, root = f"jobs_tasks_{sha256(str(folder).encode()).hexdigest()[:8]}", folder
     for file in _files(folder, ignored):
-        name = _dotted(prefix, file.relative_to(folder))
-        yield Source(file, name, None if inside else folder)
+        yield Source(file, _dotted(prefix, file.relative_to(folder)), root)
+
+
+def _import_name(folder: Path, base: Path) -> str | None:
+    """The dotted name that imports this folder, and no other; None when there is none."""
+    if not folder.is_relative_to(base) or folder == base:
+        return None
+    parts = folder.relative_to(base).parts
+    if not all(part.isidentifier() for part in parts):
+        return None
+    if str(base) not in sys.path:
+        sys.path.insert(0, str(base))
+    name = ".".join(parts)
+    return name if folder in _package_folders(name) else None
 
 
 def _files(folder: Path, ignored: tuple[str, ...]) -> list[Path]:
@@ -125,7 +134,7 @@ def _package_folders(name: str) -> list[Path]:
     except (ImportError, ValueError):
         return []
     locations = spec.submodule_search_locations if spec else None
-    return [Path(location) for location in locations or ()]
+    return [Path(location).resolve() for location in locations or ()]
 
 
 def _load(source: Source) -> TaskDefinitionError | None:
