@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ def start_owner() -> Iterator[Callable[[Path], Owner]]:
         owner = subprocess.Popen(
             [sys.executable, str(OWNER), str(folder)],
             cwd=PROJECT,
-            env={"PYTHONPATH": str(PROJECT)},
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ from tests.embedded.conftest import PROJECT
 
 
 def manage(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    given = ("DATABASE_URL", "REDIS_URL")
+    inherited = {name: value for name, value in os.environ.items() if name not in given}
     return subprocess.run(
         [sys.executable, "-W", "ignore", "manage.py", *arguments],
         cwd=PROJECT,
-        env={"JOBS_DATA_DIR": str(data_dir)},
+        env={**inherited, "JOBS_DATA_DIR": str(data_dir)},
         capture_output=True,
         text=True,
         check=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import site
 import subprocess
 import sys
@@ -122,7 +123,7 @@ def test_the_wheel_works_in_the_project_of_somebody_else(wheel: Path, tmp_path: 
     }.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(content)
-    theirs = {"PYTHONPATH": str(project), "DJANGO_SETTINGS_MODULE": "theirs.settings"}
+    theirs = {**os.environ, "PYTHONPATH": str(project), "DJANGO_SETTINGS_MODULE": "theirs.settings"}
     assert "no issues" in run(str(python), "-m", "django", "check", cwd=project, env=theirs)
     place, owner, apps = run(str(python), "-c", LOOK, cwd=project, env=theirs).splitlines()
     assert place.startswith(packages)
