@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from jobs_platform.embedded.address import running_stack
+from jobs_platform.embedded.address import WEB_ADDRESS_FILE, running_stack
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 NO_DATABASE = "There is no database: start one with `python manage.py dev`, or set DATABASE_URL."
@@ -107,6 +107,16 @@ def _secret_key(environ: Mapping[str, str], *, debug: bool, data_dir: Path) -> s
         )  # a folder that cannot be written: sessions end with the process
 
 
+def _base_url(environ: Mapping[str, str], data_dir: Path) -> str | None:
+    """Where this project's pages are: given, or where a running `dev` says that it serves them."""
+    if url := environ.get("JOBS_BASE_URL"):
+        return url
+    try:
+        return (data_dir / WEB_ADDRESS_FILE).read_text("utf-8").strip() or None
+    except OSError:
+        return None
+
+
 _environ = os.environ
 DATA_DIR = Path(_environ.get("JOBS_DATA_DIR") or BASE_DIR / ".jobs").absolute()
 ENVIRONMENT = _environ.get("JOBS_ENVIRONMENT") or "dev"
@@ -129,6 +139,7 @@ CHANNEL_LAYERS = channel_layers(REDIS_URL)
 JOBS: dict[str, Any] = {
     "DIRS": ["tasks", *_items(_environ, "JOBS_DIRS")],
     "ENVIRONMENT": ENVIRONMENT,
+    "BASE_URL": _base_url(_environ, DATA_DIR),
 }
 
 INSTALLED_APPS = [

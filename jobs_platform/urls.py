@@ -9,5 +9,6 @@ from jobs_platform.api import dev_login
 urlpatterns = [
     *dev_login.urlpatterns(),
     path("admin/", admin.site.urls),
+    path("runs/<str:object_id>/", RedirectView.as_view(pattern_name="admin:jobs_run_change")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

@@ -19,6 +19,8 @@ from .errors import EmbeddedStackError, writing_into
 
 STATE_FILE = "stack.json"
 LOCK_FILE = "stack.lock"
+WEB_ADDRESS_FILE = "web.url"
+"""Where `manage.py dev` says that it serves the pages; not the stack's, but beside its state."""
 # Readers hold the lock shared for an instant; a starting owner must not take one of them for
 # another owner.
 LOCK_PATIENCE_SECONDS = 1.0

@@ -67,9 +67,9 @@ def _open(name: str) -> IO[bytes]:
 
 def _item(number: int, text: str, *, has_options: bool) -> Item:
     try:
-        value = parse(text, source="it")
+        value = parse(text, source=f"Line {number}", is_line=True)
     except UsageError as error:
-        raise _refusal(number, f"is refused: {error.message.rstrip('.')}") from error
+        raise CommandFailure("item_invalid", error.message) from error
     if not has_options:
         return Item(number, value, {})
     if not isinstance(value, dict) or not value.keys() <= _KEYS or "payload" not in value:

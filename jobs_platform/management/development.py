@@ -19,6 +19,7 @@ from django.db import connections
 
 from jobs_platform.api import dev_login
 from jobs_platform.domain.configuration import Configuration
+from jobs_platform.embedded.address import WEB_ADDRESS_FILE
 from jobs_platform.management import readiness
 from jobs_platform.management.child import Program
 from jobs_platform.management.child_output import LogFiles, PrefixedLines
@@ -142,7 +143,21 @@ def started(plan: Plan, terminal: Terminal) -> Iterator[Development]:
         listening = last_first.enter_context(listen(plan.port))
         servers = last_first.enter_context(started_servers(plan.data_dir))
         call_command("migrate", interactive=False, verbosity=0)
-        yield Development(plan, servers=servers, listening=listening, terminal=terminal)
+        development = Development(plan, servers=servers, listening=listening, terminal=terminal)
+        last_first.enter_context(_published(plan.data_dir, url=development.url))
+        yield development
+
+
+@contextmanager
+def _published(data_dir: Path, *, url: str) -> Iterator[None]:
+    """Commands in other terminals print links to the pages that are served here."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    file = data_dir / WEB_ADDRESS_FILE
+    file.write_text(f"{url}\n", "utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _programs(plan: Plan, *, listening: socket.socket, url: str) -> list[Program]:
@@ -174,11 +189,14 @@ def _environment(plan: Plan, *, url: str) -> dict[str, str]:
     return environment
 
 
-def _django(*arguments: str) -> tuple[str, ...]:
-    """Another command of this project, called as this one was."""
+def _django(command: str) -> tuple[str, ...]:
+    """Another command of this project, called as this one was.
+
+    Without checks: one module that does not import must not stop the others' tasks.
+    """
     script = Path(sys.argv[0])
     start = (str(script),) if script.name == "manage.py" else ("-m", "django")
-    return (sys.executable, *start, *arguments)
+    return (sys.executable, *start, command, "--skip-checks")
 
 
 def _base() -> Path:

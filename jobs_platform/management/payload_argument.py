@@ -27,12 +27,13 @@ def read_json(given: str | None, *, option: str) -> Any:
     return parse(given, source=f"--{option}", hint=_QUOTING.format(option=option))
 
 
-def parse(text: str, *, source: str, hint: str = "") -> Any:
-    """JSON as a value; `UsageError` with line and column."""
+def parse(text: str, *, source: str, hint: str = "", is_line: bool = False) -> Any:
+    """JSON as a value; `UsageError` with line and column, of a single line the column only."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
+        line = f"line {error.lineno}, " if not is_line else ""
+        place = f"{line}column {error.colno}"
         reason = f"{source} is not JSON: {error.msg} at {place}{_excerpt(text, error.pos)}."
     except _NotJsonError as error:
         reason = f"{source} is not JSON: {error} is a number that JSON does not have."

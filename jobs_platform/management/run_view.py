@@ -28,6 +28,7 @@ STYLES = {
 }
 _FAILED = "red"
 _LEVELS = {"debug": "dim", "warn": "yellow", "error": "red"}
+_SECOND, _MINUTE = 1_000, 60_000
 COLUMNS = ("RUN", "TASK", "STATUS", "TRY", "CREATED", "TOOK", "QUEUE", "TAGS")
 
 
@@ -50,7 +51,14 @@ def table_row(run: Run) -> Sequence[object]:
 
 
 def took(milliseconds: float | None) -> str:
-    return "" if milliseconds is None else to_text(milliseconds / 1000)
+    """A duration for people: 31ms, 2.5s, 1h5m."""
+    if milliseconds is None:
+        return ""
+    if milliseconds < _SECOND:
+        return f"{milliseconds:.0f}ms"
+    if milliseconds < _MINUTE:
+        return f"{milliseconds / _SECOND:.1f}s"
+    return to_text(round(milliseconds / _SECOND))
 
 
 def event_line(event: Event) -> Text:
@@ -58,7 +66,7 @@ def event_line(event: Event) -> Text:
     move = MOVES.get(event.name)
     style = STYLES.get(move.target, _FAILED) if move else ""
     words = move.announces if move else event.name
-    details = _fields({name: value for name, value in event.data.items() if value is not None})
+    details = _fields({name: value for name, value in event.data.items() if value})
     return Text.assemble(_clock(event.at), ("● ", style), (words, style), (details, "dim"))
 
 

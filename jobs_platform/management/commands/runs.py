@@ -58,7 +58,7 @@ class Command(JobsCommand):
 
     def _list(self, options: dict[str, Any]) -> int:
         names = ("status", "task", "tag", "queue", "limit", "before", "environment")
-        found = runs.list(**{name: options[name] for name in names if options[name]})
+        found = runs.list(**{name: options[name] for name in names if options[name] is not None})
         older = found[-1].id if len(found) == options["limit"] else None
         self.terminal.emit({"runs": found, "before": older})
         rows = [run_view.table_row(run) for run in found]
