@@ -62,7 +62,7 @@ class Attempt:
             output = self._perform()
             return self._outcome(Status.COMPLETED, output=output)
         except RunCancelled as error:
-            if self._active.cancelled.is_set():
+            if self._is_cancelled:
                 return self._outcome(Status.CANCELED)
             return self._after(error)  # nobody has cancelled this run: an error like any other
         except _BeyondRetryError as failure:
@@ -113,13 +113,13 @@ class Attempt:
 
     def _after(self, error: BaseException) -> Outcome:
         """What becomes of an attempt that raised."""
-        if isinstance(error, asyncio.CancelledError) and self._active.cancelled.is_set():
+        if isinstance(error, asyncio.CancelledError) and self._is_cancelled:
             return self._outcome(Status.CANCELED)
         try:
             verdict = self._verdict(error)
-        except RunCancelled:
-            return self._outcome(Status.CANCELED)
-        except Exception as broken:  # noqa: BLE001 - a user's hook may raise anything
+        except (Exception, RunCancelled) as broken:  # noqa: BLE001 - a user's hook may raise anything
+            if isinstance(broken, RunCancelled) and self._is_cancelled:
+                return self._outcome(Status.CANCELED)
             message = f"catch_error raised while it looked at {type(error).__name__}: {error}"
             self._log.add("error", message, None, SOURCE)
             verdict = Verdict(Status.CRASHED, broken)
@@ -142,6 +142,10 @@ class Attempt:
             policy=self._task.retry or configuration.retries,
             configuration=configuration,
         )
+
+    @property
+    def _is_cancelled(self) -> bool:
+        return self._active.cancelled.is_set()
 
     def _user_frame(self) -> AbstractContextManager[None]:
         """The code that a cancellation may interrupt."""

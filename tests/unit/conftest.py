@@ -20,7 +20,7 @@ def fresh_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(registry, "_report", None)
     monkeypatch.setattr(hooks, "_by_name", {})
     monkeypatch.setattr(ports._platform, "engine", None)
-    configuration = Configuration(base_dir=str(tmp_path))
+    configuration = Configuration(base_dir=str(tmp_path), dirs=())
     monkeypatch.setattr(ports._platform, "configuration", configuration)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
