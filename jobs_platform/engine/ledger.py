@@ -30,14 +30,14 @@ _MOVE_OF_OUTCOME = {
 }
 
 
-def accept(execute: Execute, params: Mapping[str, Any]) -> None:
-    """Nothing → QUEUED, for the arrays of `trigger.sql`."""
-    execute("trigger", params)
-
-
 def accept_one(execute: Execute, params: Mapping[str, Any]) -> None:
     """Nothing → QUEUED, for the scalars of `trigger_one.sql`."""
     execute("trigger_one", params)
+
+
+def accept_batch(execute: Execute, params: Mapping[str, Any]) -> None:
+    """Nothing → QUEUED, for the items of `trigger_batch.sql`."""
+    execute("trigger_batch", params)
 
 
 def finish_and_claim(execute: Execute, params: Mapping[str, Any]) -> list[Row]:

@@ -59,9 +59,7 @@ class Line:
         for tries_left in reversed(range(_DEADLOCK_TRIES)):
             try:
                 with _translated():
-                    cursor = connection.execute(
-                        statement(name), params, prepare=True, binary=True
-                    )
+                    cursor = connection.execute(statement(name), params, prepare=True, binary=True)
                     return cursor.fetchall() if cursor.description else []
             except postgres_errors.DeadlockDetected:
                 is_open = connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from json import dumps
 from typing import Any, cast
 from uuid import UUID
 
@@ -23,7 +23,7 @@ def trigger(
     request: TriggerRequest, *, environment: str | None = None, replay_of_id: UUID | None = None
 ) -> Triggered:
     """Make a QUEUED run; it exists when the caller's transaction commits."""
-    params = one_params(request, environment_id=environment_id(environment))
+    params = _one(request, environment_id=environment_id(environment))
     ledger.accept_one(caller.execute, params | {"replay_of_id": replay_of_id})
     caller.ring_after_commit({request.worker_queue: 1})
     return Triggered(params["id"], request.task_id)
@@ -40,16 +40,22 @@ def trigger_batch(
         raise TooManyItemsError(count=len(requests), limit=MAX_ITEMS)
     known = environment_id(environment)
     batch = batch_id or new_uuid()
-    ids = [new_uuid() for _ in requests]
+    triggered = [Triggered(new_uuid(), request.task_id) for request in requests]
     with caller.own_transaction():
-        caller.execute("grow_batch", {"id": batch, "environment_id": known, "count": len(ids)})
-        if ids:
-            params = batch_params(requests, ids=ids, environment_id=known)
-            ledger.accept(caller.execute, params | {"batch_id": batch})
+        caller.execute("grow_batch", {"id": batch, "environment_id": known, "count": len(requests)})
+        if requests:
+            items = [
+                _item(request, made.id) for request, made in zip(requests, triggered, strict=True)
+            ]
+            params = {
+                "environment_id": known,
+                "batch_id": batch,
+                "count": len(items),
+                "items": f"[{','.join(items)}]",
+            }
+            ledger.accept_batch(caller.execute, params)
         caller.ring_after_commit(Counter(request.worker_queue for request in requests))
-    return batch, [
-        Triggered(run_id, request.task_id) for run_id, request in zip(ids, requests, strict=True)
-    ]
+    return batch, triggered
 
 
 def trigger_on_schedule(
@@ -61,15 +67,14 @@ def trigger_on_schedule(
     scheduled_at: datetime,
 ) -> UUID:
     """Make the run of one nominal time, in the transaction that moves the schedule on."""
-    params = one_params(request, environment_id=environment_id)
-    ledger.accept_one(
-        line.execute, params | {"schedule_id": schedule_id, "scheduled_at": scheduled_at}
-    )
+    params = _one(request, environment_id=environment_id)
+    origin = {"schedule_id": schedule_id, "scheduled_at": scheduled_at}
+    ledger.accept_one(line.execute, params | origin)
     return cast(UUID, params["id"])
 
 
-def one_params(request: TriggerRequest, *, environment_id: int) -> dict[str, Any]:
-    """The scalars of `trigger_one.sql`."""
+def _one(request: TriggerRequest, *, environment_id: int) -> dict[str, Any]:
+    """The scalars of `trigger_one.sql`, for a run without an origin."""
     return {
         "environment_id": environment_id,
         "id": new_uuid(),
@@ -91,24 +96,24 @@ def one_params(request: TriggerRequest, *, environment_id: int) -> dict[str, Any
     }
 
 
-def batch_params(
-    requests: Sequence[TriggerRequest], *, ids: list[UUID], environment_id: int
-) -> dict[str, Any]:
-    """The arrays of `trigger.sql`."""
-    return {
-        "environment_id": environment_id,
-        "batch_id": None,
-        "ids": ids,
-        "task_ids": [request.task_id for request in requests],
-        "payloads": [request.payload for request in requests],
-        "queues": [request.queue for request in requests],
-        "worker_queues": [request.worker_queue for request in requests],
-        "priorities": [request.priority_seconds for request in requests],
-        "tags": [json.dumps(request.tags) if request.tags else None for request in requests],
-        "metadata": [request.metadata for request in requests],
-        "max_attempts": [request.max_attempts for request in requests],
-        "are_tests": [request.is_test for request in requests],
-        "task_versions": [request.task_version for request in requests],
-        "parent_ids": [request.parent_id for request in requests],
-        "root_ids": [request.root_id for request in requests],
+def _item(request: TriggerRequest, run_id: UUID) -> str:
+    """One item of `trigger_batch.sql`. Put together by hand: the payload is JSON text already."""
+    parts = [
+        f'{{"id":"{run_id.hex}","task_id":{dumps(request.task_id)}',
+        f'"payload":{request.payload}',
+        f'"queue":{dumps(request.queue)}',
+        f'"worker_queue":{dumps(request.worker_queue)}',
+        f'"max_attempts":{request.max_attempts}',
+    ]
+    if request.metadata is not None:
+        parts.append(f'"metadata":{request.metadata}')
+    extras = {
+        "priority": request.priority_seconds,
+        "tags": request.tags,
+        "is_test": request.is_test,
+        "task_version": request.task_version,
+        "parent_id": request.parent_id,
+        "root_id": request.root_id,
     }
+    parts += [f'"{name}":{dumps(value, default=str)}' for name, value in extras.items() if value]
+    return ",".join(parts) + "}"
