@@ -7,7 +7,6 @@ transaction. A refused write is not an error here: the statement says which rows
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -64,24 +63,36 @@ def cancel(
 
 
 def outcome_params(outcomes: Sequence[Outcome], *, hook_worker_id: int | None) -> dict[str, Any]:
-    """The arrays of `finish_and_claim.sql`, in the order in which rows are locked."""
+    """The finishing half of `finish_and_claim.sql`, in the order in which rows are locked."""
     ordered = sorted(outcomes, key=lambda outcome: outcome.run_id)
     return {
-        "run_ids": [outcome.run_id for outcome in ordered],
-        "tokens": [outcome.fencing_token for outcome in ordered],
-        "moves": [_MOVE_OF_OUTCOME[outcome.status] for outcome in ordered],
-        "statuses": [MOVES[_MOVE_OF_OUTCOME[outcome.status]].target.value for outcome in ordered],
-        "attempt_statuses": [_attempt_status(outcome) for outcome in ordered],
-        "outputs": [outcome.output for outcome in ordered],
-        "errors": [outcome.error for outcome in ordered],
-        "delays": [outcome.retry_after_seconds or 0.0 for outcome in ordered],
-        "cpu_seconds": [outcome.cpu_seconds for outcome in ordered],
-        "peak_memory_bytes": [outcome.peak_memory_bytes for outcome in ordered],
-        "are_hooked": [outcome.has_final_hooks for outcome in ordered],
-        "event_data": [_event_data(outcome) for outcome in ordered],
+        "outcomes": f"[{','.join(map(_outcome_json, ordered))}]",
         "hook_worker_id": hook_worker_id,
         "due_channel": DUE_CHANNEL,
     }
+
+
+def _outcome_json(outcome: Outcome) -> str:
+    """One outcome. Put together by hand: output and error are JSON text already."""
+    move = _MOVE_OF_OUTCOME[outcome.status]
+    parts = [
+        f'{{"run_id":"{outcome.run_id.hex}","token":{outcome.fencing_token},"move":"{move}"',
+        f'"status":"{MOVES[move].target}","attempt_status":"{_attempt_status(outcome)}"',
+    ]
+    if outcome.output is not None:
+        parts.append(f'"output":{outcome.output}')
+    if outcome.error is not None:
+        parts.append(f'"error":{outcome.error}')
+    if outcome.cpu_seconds is not None:
+        parts.append(f'"cpu_seconds":{outcome.cpu_seconds!r}')
+    if outcome.peak_memory_bytes is not None:
+        parts.append(f'"peak_memory_bytes":{outcome.peak_memory_bytes}')
+    if outcome.has_final_hooks:
+        parts.append('"is_hooked":true')
+    if outcome.status is Status.QUEUED:
+        delay = outcome.retry_after_seconds or 0.0
+        parts.append(f'"delay":{delay!r},"event_data":{{"delay_seconds":{delay:.3f}}}')
+    return ",".join(parts) + "}"
 
 
 def _attempt_status(outcome: Outcome) -> str:
@@ -89,9 +100,3 @@ def _attempt_status(outcome: Outcome) -> str:
     if outcome.status is not Status.QUEUED:
         return outcome.status.value
     return (Status.CRASHED if outcome.is_lost else Status.FAILED).value
-
-
-def _event_data(outcome: Outcome) -> str | None:
-    if outcome.status is not Status.QUEUED:
-        return None
-    return json.dumps({"delay_seconds": round(outcome.retry_after_seconds or 0.0, 3)})

@@ -1,10 +1,10 @@
 -- End attempts and claim the next runs, in one statement and so in one commit.
 -- Parameters: worker_id, slot, previous_number (claim to forget), number (claim to write),
 --   environment_id, worker_queue, low_water (timestamptz: claims look at run_at from here on),
---   limit (0: only finish); arrays of one length, ascending by run id: run_ids, tokens, moves,
---   statuses, attempt_statuses, outputs (JSON), errors (JSON), delays (seconds until a retry),
---   cpu_seconds, peak_memory_bytes, are_hooked, event_data (JSON); hook_worker_id (who calls their
---   final hooks, or null: anybody), due_channel.
+--   limit (0: only finish), hook_worker_id (who calls final hooks, or null: anybody), due_channel;
+--   outcomes (JSON array, ascending by run id, of run_id, token, move, status, attempt_status,
+--   and where they are not null: output, error, delay (seconds until a retry), cpu_seconds,
+--   peak_memory_bytes, is_hooked, event_data).
 -- Returns: one row for each claimed run, or one row of nulls; the first row also has `finished`, the
 --   ids whose write was accepted (the others outlived their attempt).
 -- Notifies the clock of a retry that is due before it looks by itself; nothing else here does.
@@ -13,14 +13,10 @@
 -- Index: finish by primary key (the row stays in its page: no indexed column changes); claim by
 --   jobs_run_claimable from the low-water mark, past the entries that are dead already.
 WITH outcome AS MATERIALIZED (
-    SELECT * FROM unnest(
-        %(run_ids)s::uuid[], %(tokens)s::integer[], %(moves)s::text[], %(statuses)s::text[],
-        %(attempt_statuses)s::text[], %(outputs)s::text[], %(errors)s::text[], %(delays)s::float8[],
-        %(cpu_seconds)s::float8[], %(peak_memory_bytes)s::bigint[], %(are_hooked)s::boolean[],
-        %(event_data)s::text[]
-    ) AS outcome (
-        run_id, token, move, status, attempt_status, output, error, delay, cpu_seconds,
-        peak_memory_bytes, is_hooked, event_data
+    SELECT * FROM json_to_recordset(%(outcomes)s::json) AS outcome (
+        run_id uuid, token integer, move text, status text, attempt_status text, output json,
+        error json, delay float8, cpu_seconds float8, peak_memory_bytes bigint, is_hooked boolean,
+        event_data json
     )
 ), finished AS (
     UPDATE jobs_run AS run SET
@@ -29,8 +25,8 @@ WITH outcome AS MATERIALIZED (
         is_claimable = outcome.status = $to_retry,
         run_at = CASE WHEN outcome.status = $to_retry
                  THEN now() + make_interval(secs => outcome.delay) ELSE run.run_at END,
-        output = outcome.output::json,
-        error = outcome.error::json,
+        output = outcome.output,
+        error = outcome.error,
         finished_at = CASE WHEN outcome.status = $to_retry THEN NULL ELSE now() END
     FROM outcome
     WHERE run.id = outcome.run_id
@@ -46,11 +42,11 @@ WITH outcome AS MATERIALIZED (
         cpu_seconds, peak_memory_bytes
     )
     SELECT id, attempt_number, environment_id, attempt_status, worker_id, attempt_started_at, now(),
-           error::json, cpu_seconds, peak_memory_bytes
+           error, cpu_seconds, peak_memory_bytes
     FROM finished
 ), finish_event AS (
     INSERT INTO jobs_event (run_id, version, environment_id, move, attempt_number, data)
-    SELECT id, version, environment_id, move, attempt_number, event_data::json FROM finished
+    SELECT id, version, environment_id, move, attempt_number, event_data FROM finished
 ), hook_call AS (
     INSERT INTO jobs_hook_call (run_id, environment_id, worker_queue, worker_id)
     SELECT id, environment_id, worker_queue, %(hook_worker_id)s::integer
