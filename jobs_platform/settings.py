@@ -184,6 +184,7 @@ TEMPLATES = [
         },
     }
 ]
+UNFOLD = {"SITE_TITLE": "Jobs Platform", "SITE_HEADER": "Jobs Platform", "SITE_SYMBOL": "bolt"}
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
