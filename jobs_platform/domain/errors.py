@@ -37,149 +37,41 @@
     RunCancelled (a BaseException)  raised inside the user's frame when a run is cancelled
 
 A docstring is the message; names in braces are attributes. `code` is stable, the wording is not.
+Settings and tasks are written down in `task_errors.py`, DataError in `data_errors.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar
 
-
-def close_matches(text: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Up to three known words that `text` may have meant, the nearest first."""
-    candidates = {word.lower(): word for word in known}
-    return tuple(candidates[word] for word in get_close_matches(text.lower(), candidates, n=3))
-
-
-def did_you_mean(close: Iterable[str]) -> str:
-    """` Did you mean "a" or "b"?`, or nothing."""
-    words = [f'"{word}"' for word in close]
-    return f" Did you mean {' or '.join(words)}?" if words else ""
-
-
-class _Attributes(Mapping[str, Any]):
-    """The attributes of an error, as `str.format_map` wants them."""
-
-    def __init__(self, error: object) -> None:
-        self._error = error
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self._error, name)
-
-    def __iter__(self) -> Any:
-        return iter(vars(self._error))
-
-    def __len__(self) -> int:
-        return len(vars(self._error))
-
-
-@dataclass_transform(kw_only_default=True)
-class JobsError(Exception):
-    """Jobs Platform could not do what it was asked."""
-
-    code: ClassVar[str] = "jobs_error"
-
-    def __init__(self, **fields: Any) -> None:
-        for name, value in fields.items():
-            setattr(self, name, value)
-        self._fields = fields
-        template = " ".join((type(self).__doc__ or self.code).split())
-        super().__init__(template.format_map(_Attributes(self)))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._fields)
-
-
-def _rebuild(kind: type[JobsError], fields: dict[str, Any]) -> JobsError:
-    """Unpickle: errors cross process borders, and keyword arguments do not survive `args`."""
-    return kind(**fields)
-
-
-# Settings and tasks -------------------------------------------------------------------------------
-
-
-class ConfigurationError(JobsError):
-    """JOBS[{key!r}] in the settings {reason}.{suggestion}"""
-
-    code = "configuration_invalid"
-    key: str
-    reason: str
-    suggestion: str = ""
-
-
-class NotConfiguredError(ConfigurationError):
-    """Jobs Platform is not connected to a database. Add "jobs_platform" to INSTALLED_APPS and call
-    django.setup() before the first trigger."""
-
-    code = "not_configured"
-    key: str = ""
-    reason: str = ""
-
-
-class TaskDefinitionError(JobsError):
-    """A task is not declared correctly."""
-
-    code = "task_definition"
-
-
-class InvalidTaskError(TaskDefinitionError):
-    """Task {task_id!r} at {place}: {reason}.{suggestion}"""
-
-    code = "task_invalid"
-    task_id: str
-    place: str
-    reason: str
-    suggestion: str = ""
-
-
-class DuplicateTaskError(TaskDefinitionError):
-    """Two tasks have the id {task_id!r}: {first_place} and {second_place}. Give one of them
-    another id with @task(id="…")."""
-
-    code = "task_duplicate"
-    task_id: str
-    first_place: str
-    second_place: str
-
-
-class TaskImportError(TaskDefinitionError):
-    """Task module {module!r} does not import: {reason} ({file}, line {line}). Its tasks are unknown
-    until it does."""
-
-    code = "task_import"
-    module: str
-    file: str
-    line: int
-    reason: str
-
-
-class TaskFolderError(TaskDefinitionError):
-    """{entry!r} in JOBS["DIRS"] is neither a folder ({folder}) nor a package that imports."""
-
-    code = "task_folder"
-    entry: str
-    folder: str
-
-
-class UnknownTaskError(JobsError):
-    """No task has the id {task_id!r}.{suggestion} Task modules are looked for in JOBS["DIRS"];
-    `manage.py tasks` lists what was found.{broken_modules}"""
-
-    code = "task_unknown"
-    task_id: str
-    close: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
-    """Modules that do not import: the task may be in one of them."""
-
-    @property
-    def suggestion(self) -> str:
-        return did_you_mean(self.close)
-
-    @property
-    def broken_modules(self) -> str:
-        return f" Not importable: {', '.join(self.broken)}." if self.broken else ""
-
+from jobs_platform.domain.data_errors import (
+    DataError,
+    MetadataError,
+    MetadataNotJsonError,
+    MetadataTooLargeError,
+    NotJsonError,
+    OutputError,
+    OutputNotJsonError,
+    OutputTooLargeError,
+    OutputValidationError,
+    PayloadError,
+    PayloadNotJsonError,
+    PayloadTooLargeError,
+    PayloadValidationError,
+    TooLargeError,
+    ValidationError,
+)
+from jobs_platform.domain.error_base import JobsError, close_matches, did_you_mean
+from jobs_platform.domain.task_errors import (
+    ConfigurationError,
+    DuplicateTaskError,
+    InvalidTaskError,
+    NotConfiguredError,
+    TaskDefinitionError,
+    TaskFolderError,
+    TaskImportError,
+    UnknownTaskError,
+)
 
 # Arguments ----------------------------------------------------------------------------------------
 
@@ -250,113 +142,6 @@ class InvalidCronError(ScheduleError):
     expression: Any
     reason: str
     suggestion: str = ""
-
-
-# Data: payloads, outputs, metadata ----------------------------------------------------------------
-
-
-class DataError(JobsError):
-    """A value cannot be stored."""
-
-    code = "data_invalid"
-
-
-class NotJsonError(DataError):
-    """{path}: {reason}. Pass JSON values, dates, Decimal, UUID, Enum, dataclasses or pydantic
-    models."""
-
-    code = "not_json"
-    path: str
-    reason: str
-
-
-class TooLargeError(DataError):
-    """The {what} is {size:,} bytes of JSON; the limit is {limit:,}. Store the data elsewhere and
-    pass a reference to it."""
-
-    code = "too_large"
-    what: ClassVar[str] = "value"
-    size: int
-    limit: int
-
-
-class ValidationError(DataError):
-    """The {what} of task {task_id!r} does not fit its declared type: {summary}."""
-
-    code = "validation"
-    what: ClassVar[str] = "value"
-    task_id: str
-    problems: tuple[str, ...]
-    """`path: message`, one for each thing that pydantic refused."""
-
-    @property
-    def summary(self) -> str:
-        shown = "; ".join(self.problems[:10])
-        more = len(self.problems) - 10
-        return f"{shown}; and {more} more" if more > 0 else shown
-
-
-class PayloadError(DataError):
-    """The payload cannot be used."""
-
-    code = "payload_invalid"
-
-
-class OutputError(DataError):
-    """The output cannot be stored."""
-
-    code = "output_invalid"
-
-
-class MetadataError(DataError):
-    """The metadata cannot be stored."""
-
-    code = "metadata_invalid"
-
-
-class PayloadNotJsonError(NotJsonError, PayloadError):
-    __doc__ = NotJsonError.__doc__
-    code = "payload_not_json"
-
-
-class OutputNotJsonError(NotJsonError, OutputError):
-    __doc__ = NotJsonError.__doc__
-    code = "output_not_json"
-
-
-class MetadataNotJsonError(NotJsonError, MetadataError):
-    __doc__ = NotJsonError.__doc__
-    code = "metadata_not_json"
-
-
-class PayloadTooLargeError(TooLargeError, PayloadError):
-    __doc__ = TooLargeError.__doc__
-    code = "payload_too_large"
-    what = "payload"
-
-
-class OutputTooLargeError(TooLargeError, OutputError):
-    __doc__ = TooLargeError.__doc__
-    code = "output_too_large"
-    what = "output"
-
-
-class MetadataTooLargeError(TooLargeError, MetadataError):
-    __doc__ = TooLargeError.__doc__
-    code = "metadata_too_large"
-    what = "metadata"
-
-
-class PayloadValidationError(ValidationError, PayloadError):
-    __doc__ = ValidationError.__doc__
-    code = "payload_validation"
-    what = "payload"
-
-
-class OutputValidationError(ValidationError, OutputError):
-    __doc__ = ValidationError.__doc__
-    code = "output_validation"
-    what = "output"
 
 
 # Runs ---------------------------------------------------------------------------------------------
@@ -480,3 +265,54 @@ class RunCancelled(BaseException):
 
     def __init__(self, message: str = "The run was cancelled.") -> None:
         super().__init__(message)
+
+
+__all__ = [
+    "AbortTaskRunError",
+    "AttemptNotLiveError",
+    "BatchNotFoundError",
+    "ConfigurationError",
+    "DataError",
+    "DatabaseUnavailableError",
+    "DuplicateTaskError",
+    "HookError",
+    "InvalidCronError",
+    "InvalidDurationError",
+    "InvalidIdError",
+    "InvalidOptionError",
+    "InvalidTagError",
+    "InvalidTaskError",
+    "JobsError",
+    "MetadataError",
+    "MetadataNotJsonError",
+    "MetadataTooLargeError",
+    "NotConfiguredError",
+    "NotFoundError",
+    "NotJsonError",
+    "NotMigratedError",
+    "OpenTransactionError",
+    "OutputError",
+    "OutputNotJsonError",
+    "OutputTooLargeError",
+    "OutputValidationError",
+    "OutsideRunError",
+    "PayloadError",
+    "PayloadNotJsonError",
+    "PayloadTooLargeError",
+    "PayloadValidationError",
+    "PollTimeoutError",
+    "RunCancelled",
+    "RunFailedError",
+    "RunNotFoundError",
+    "ScheduleError",
+    "TaskDefinitionError",
+    "TaskFolderError",
+    "TaskImportError",
+    "TooLargeError",
+    "TooManyItemsError",
+    "UnknownTaskError",
+    "ValidationError",
+    "WriteGuardError",
+    "close_matches",
+    "did_you_mean",
+]

@@ -36,7 +36,8 @@ def _twin(annotation: Any) -> Any:
     hints = get_type_hints(annotation, include_extras=False)
     required = annotation.__required_keys__
     fields = {
-        name: Required[portable(hint)] if name in required else NotRequired[portable(hint)]  # type: ignore[valid-type]
+        name: Required[portable(hint)] if name in required else NotRequired[portable(hint)]
         for name, hint in hints.items()
     }
-    return typing_extensions.TypedDict(annotation.__name__, fields)
+    make: Any = typing_extensions.TypedDict
+    return make(annotation.__name__, fields)

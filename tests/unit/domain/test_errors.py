@@ -25,9 +25,7 @@ from jobs_platform.domain.errors import (
 )
 
 EVERY = [
-    kind
-    for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, JobsError) and kind.__module__ == errors.__name__
+    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, JobsError)
 ]
 SAMPLE = {"line": 3, "size": 10, "limit": 5, "count": 2, "seconds": 1.5, "fencing_token": 1}
 
