@@ -200,36 +200,6 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "build" / "static"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 
-# Celery is the fleet and a message a wake-up: Postgres knows what is to be done, so nothing here
-# stores, repeats or acknowledges more than it must.
+# What else Celery needs are defaults of jobs_platform.celery.
 CELERY_BROKER_URL = REDIS_URL
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "ack_emulation": False,
-    "priority_steps": [0],
-    # Above the second that a BRPOP waits; without it a frozen Redis holds a publisher forever.
-    "socket_timeout": 5,
-    "socket_connect_timeout": 2,
-    "socket_keepalive": True,
-    "health_check_interval": 10,
-}
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 2
-CELERY_RESULT_BACKEND = None
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
-CELERY_TASK_PUBLISH_RETRY = False
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = None
-CELERY_TASK_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_SEND_SENT_EVENT = False
-CELERY_WORKER_POOL = "prefork"
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_SEND_TASK_EVENTS = False
-CELERY_WORKER_DISABLE_RATE_LIMITS = True
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_REDIRECT_STDOUTS = False
-CELERY_ENABLE_UTC = True
 CELERY_TIMEZONE = TIME_ZONE

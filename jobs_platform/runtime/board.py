@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from jobs_platform.runtime.endings import exists
+
 _HEADER = struct.Struct("<dqq")  # lease_until, is_stopping, number of slots
 _SLOT = struct.Struct("<qqqqqqd16s")
 # sequence, slot id, process id, claim number, runs in the claim, runs started, since, current run
@@ -104,7 +106,7 @@ class Board:
                 and struct.unpack_from("<q", self._memory, offset)[0] == fields[0]
             ):
                 break
-            if not _exists(fields[2]):
+            if not exists(fields[2]):
                 break  # its writer died in the middle
         _, slot, process_id, number, claimed, started, since, run_id = fields
         if not slot:
@@ -132,15 +134,3 @@ class Board:
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
-
-
-def _exists(process_id: int) -> bool:
-    if not process_id:
-        return False
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -26,6 +26,7 @@ from jobs_platform.engine.line import Line
 from jobs_platform.engine.recover import Progress, Recovered, recover_slot, recover_worker
 from jobs_platform.engine.worker import give_back_behind, renew_lease
 from jobs_platform.runtime.board import Board, SlotState
+from jobs_platform.runtime.endings import Endings
 
 GRACE_SECONDS = 30.0
 """A cancelled attempt that does not end by itself is stopped hard after this."""
@@ -61,11 +62,11 @@ class Keeper:
         self._charge = charge
         self._board = Board(Path(charge.board))
         self._line = Line(charge.conninfo, application_name=f"jobs keeper {charge.worker_id}")
-        self._watched: dict[int, int] = {}
+        self._endings = Endings()
+        self._endings.watch(charge.worker_pid)
         self._renewed_at = time.monotonic()
         self._stopping_since: float | None = None
         self._condemned: dict[tuple[UUID, int], float] = {}
-        self._worker_fd = os.pidfd_open(charge.worker_pid)
 
     def run(self) -> None:
         while True:
@@ -82,13 +83,12 @@ class Keeper:
         """One look at everything; False when the work is done."""
         self._renew()
         self._watch_children()
-        ready = self._wait()
-        if self._worker_fd in ready:
+        ended = self._endings.ended(self._wait())
+        if self._charge.worker_pid in ended:
             self._end()
             return False
-        for slot, descriptor in list(self._watched.items()):
-            if descriptor in ready:
-                self._recover(slot)
+        for process_id in ended:
+            self._recover(process_id)
         self._free_those_behind()
         self._stop_condemned()
         self._end_shutdown()
@@ -112,22 +112,15 @@ class Keeper:
             self._kill_everything()
 
     def _watch_children(self) -> None:
-        if not self._charge.has_children:
-            return
-        for state in self._board.states():
-            if state.slot in self._watched:
-                continue
-            try:
-                self._watched[state.slot] = os.pidfd_open(state.process_id)
-            except ProcessLookupError:
-                self._recover(state.slot)
+        for state in self._board.states() if self._charge.has_children else ():
+            self._endings.watch(state.process_id)
 
     def _wait(self) -> set[int]:
         """Sleep until a process dies, a notice of cancellation comes, or the turn is over."""
         notices, ready = self._line.wait_for_notices(
             CANCEL_CHANNEL,
             TURN_SECONDS,
-            descriptors=[self._worker_fd, *self._watched.values()],
+            descriptors=self._endings.descriptors,
         )
         for notice in notices:
             run_id, _, token = notice.partition(":")
@@ -148,9 +141,7 @@ class Keeper:
         _report(f"Process {slot} died", recovered)
         if state:
             self._board.free(state.index)
-        descriptor = self._watched.pop(slot, None)
-        if descriptor is not None:
-            os.close(descriptor)
+        self._endings.forget(slot)
 
     def _free_those_behind(self) -> None:
         """A process whose GIL user code holds cannot itself give back what it has not started."""
