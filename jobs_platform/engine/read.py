@@ -177,6 +177,8 @@ def _filtered(selected: RunFilter, environment: str | None) -> QuerySet[RunRow]:
         "created_at__lt": selected.created_before,
         "id__lt": selected.before_id,
     }
+    if selected.tags:
+        rows = rows.exclude(tags=[])  # what the partial index on tags covers
     return rows.filter(**{field: value for field, value in wanted.items() if value}).order_by("-id")
 
 

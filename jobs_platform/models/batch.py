@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.functions import TransactionNow as Now
 from django.db import models
 
+from jobs_platform.domain.ids import encode
 from jobs_platform.models.environment import Environment
 from jobs_platform.models.guard import EngineModel
 
@@ -24,4 +25,4 @@ class Batch(EngineModel):
         verbose_name_plural = "batches"
 
     def __str__(self) -> str:
-        return str(self.id)
+        return encode("batch", self.id)

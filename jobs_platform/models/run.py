@@ -13,6 +13,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 
+from jobs_platform.domain.ids import encode
 from jobs_platform.domain.lifecycle import FINAL, Status
 from jobs_platform.models.batch import Batch
 from jobs_platform.models.environment import Environment
@@ -130,4 +131,4 @@ class Run(EngineModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.task_id} {self.pk}"
+        return f"{self.task_id} {encode('run', self.pk)}"
