@@ -67,8 +67,8 @@ class Attempt:
             return self._after(error)  # nobody has cancelled this run: an error like any other
         except _BeyondRetryError as failure:
             cause = failure.cause
-            error = error_json(cause, with_traceback=cause.__traceback__ is not None)
-            return self._outcome(Status.FAILED, error=error)
+            shown = error_json(cause, with_traceback=cause.__traceback__ is not None)
+            return self._outcome(Status.FAILED, error=shown)
         except BaseException as error:
             if _ends_process(error):
                 raise

@@ -67,5 +67,7 @@ class Equipment:
 
     def has_final_hooks(self, task: Task, status: Status) -> bool:
         """Whether a run of this task that ends so has hooks to be called."""
+        if self.hooks.is_empty and task.is_empty:
+            return False
         names = (final_hook(status), "on_complete")
         return self.hooks.has_any(names) or task.has_any(names)
