@@ -19,7 +19,8 @@ What makes it safe to run again, which every retry does:
 - memory does not grow with the file: one batch is held at a time;
 - a bad row is kept aside with its line number and the reason, a failed batch is counted, and the
   import goes on; what no second attempt would mend (no such file, wrong encoding) aborts the run;
-- a database that has gone away is nobody's bad batch: the attempt fails and the run is retried.
+- a database in trouble (gone, full, deadlocked) is no bad batch: the attempt fails and the run is
+  tried again.
 """
 
 import csv
@@ -34,7 +35,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from pydantic import BaseModel, Field, field_validator
 
 from jobs_platform import AbortTaskRunError, Context, Retry, RunCancelled, logger, task
@@ -249,9 +250,9 @@ def _import_batch(batch: list[Row | BadRow], summary: Summary, run_id: str) -> N
     try:
         with transaction.atomic():
             inserted, updated = _upsert(latest, summary.source)
+    except OperationalError:
+        raise
     except DatabaseError as error:
-        if not connection.is_usable():
-            raise
         _note_failure(good, error, summary)
         return
     summary.inserted += inserted
