@@ -26,7 +26,8 @@ WITH item AS (
         id, %(environment_id)s, task_id, $to_trigger, queue, worker_queue, coalesce(priority, 0),
         now() - make_interval(secs => coalesce(priority, 0))
             - (%(count)s - position) * interval '1 microsecond',
-        coalesce(payload, 'null'), coalesce(metadata, '{}'),  -- a null item reads as no item
+        -- The recordset reads a null payload as none.
+        coalesce(payload, 'null'), coalesce(metadata, '{}'),
         CASE WHEN tags IS NULL THEN '{}' ELSE ARRAY(SELECT json_array_elements_text(tags)) END,
         max_attempts, coalesce(is_test, false), task_version, parent_id, root_id,
         %(batch_id)s
