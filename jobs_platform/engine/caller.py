@@ -97,11 +97,12 @@ def ring_after_commit(wanted: Mapping[str, int]) -> None:
     if wishes is None:
         wishes = _Wishes()
         django._jobs_wishes = wishes  # type: ignore[attr-defined]
-    wishes.counts.update(wanted)
-    here = set(django.savepoint_ids)
     hooks = cast("list[tuple[set[str], object, bool]]", django.run_on_commit)
-    registered = any(function is wishes.ring and ids == here for ids, function, _ in hooks)
+    registered = [ids for ids, function, _ in hooks if function is wishes.ring]
     if not registered:
+        wishes.counts.clear()  # what is left there was rolled back
+    wishes.counts.update(wanted)
+    if set(django.savepoint_ids) not in registered:
         transaction.on_commit(wishes.ring, using=DEFAULT_DB_ALIAS, robust=True)
 
 

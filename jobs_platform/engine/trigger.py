@@ -50,7 +50,6 @@ def trigger_batch(
             params = {
                 "environment_id": known,
                 "batch_id": batch,
-                "count": len(items),
                 "items": f"[{','.join(items)}]",
             }
             ledger.accept_batch(caller.execute, params)

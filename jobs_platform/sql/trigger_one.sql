@@ -12,7 +12,7 @@ WITH run AS (
     )
     VALUES (
         %(id)s, %(environment_id)s, %(task_id)s, $to_trigger, %(queue)s, %(worker_queue)s,
-        %(priority)s, now() - make_interval(secs => %(priority)s), %(payload)s::json,
+        %(priority)s, statement_timestamp() - make_interval(secs => %(priority)s), %(payload)s::json,
         %(metadata)s::jsonb, %(tags)s::text[], %(max_attempts)s, %(is_test)s, %(task_version)s,
         %(parent_id)s::uuid, %(root_id)s::uuid, %(replay_of_id)s::uuid, %(schedule_id)s::uuid,
         %(scheduled_at)s::timestamptz

@@ -1,0 +1,4 @@
+"""The world of committed rows, for the tests of this folder."""
+
+from tests.world import transactional_db as transactional_db  # noqa: PLC0414
+from tests.world import world as world  # noqa: PLC0414
