@@ -801,7 +801,16 @@ class Migration(migrations.Migration):
             model_name="run",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("attempt_number__gte", 0), ("attempt_number__lte", models.F("max_attempts"))
+                    models.Q(
+                        ("attempt_number__gte", 0),
+                        ("attempt_number__lt", models.F("max_attempts")),
+                    ),
+                    models.Q(
+                        ("attempt_number", models.F("max_attempts")),
+                        ("attempt_number__gt", 0),
+                        models.Q(("status__in", ["DELAYED", "QUEUED"]), _negated=True),
+                    ),
+                    _connector="OR",
                 ),
                 name="jobs_run_attempts_within_max",
             ),

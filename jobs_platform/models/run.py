@@ -108,7 +108,9 @@ class Run(EngineModel):
                 name="jobs_run_output_completed",
             ),
             models.CheckConstraint(
-                condition=Q(attempt_number__gte=0, attempt_number__lte=F("max_attempts")),
+                condition=Q(attempt_number__gte=0, attempt_number__lt=F("max_attempts"))
+                | Q(attempt_number__gt=0, attempt_number=F("max_attempts"))
+                & ~Q(status__in=[Status.DELAYED.value, Status.QUEUED.value]),
                 name="jobs_run_attempts_within_max",
             ),
             models.UniqueConstraint(
