@@ -13,13 +13,13 @@ import psycopg
 
 from jobs_platform.domain.ids import encode
 from jobs_platform.domain.lifecycle import Status
+from jobs_platform.domain.payloads import make_storable
 from jobs_platform.engine import ledger
 from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
 from jobs_platform.engine.line import Line, Row
-from jobs_platform.engine.log import LogEntry, log_params
+from jobs_platform.engine.log import UNSTORABLE, LogEntry, log_params, write_log_lines
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-_UNSTORABLE = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Taken:
     """In the order in which they are to be executed."""
     low_water: datetime | None
     """The earliest `run_at` among the claimed; None when none was."""
+    broken: frozenset[UUID] = frozenset()
+    """Finished, but as system failures, because their results could not be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,15 @@ def finish_and_claim(
     """
     try:
         return _write(line, holder, outcomes, want, log_entries, calls_hooks=calls_hooks)
-    except _UNSTORABLE:
+    except UNSTORABLE:
         if log_entries:
+            write_log_lines(line, log_entries, environment_id=holder.environment_id)
             return finish_and_claim(line, holder, outcomes, want, calls_hooks=calls_hooks)
         if not outcomes:
             raise
-        finished = _write_singly(line, holder, outcomes, calls_hooks=calls_hooks)
+        finished, broken = _write_singly(line, holder, outcomes, calls_hooks=calls_hooks)
         taken = _write(line, holder, (), want)
-        return Taken(finished, taken.runs, taken.low_water)
+        return Taken(finished, taken.runs, taken.low_water, broken)
 
 
 def _write(
@@ -103,25 +106,28 @@ def _write(
 
 def _write_singly(
     line: Line, holder: Holder, outcomes: Sequence[Outcome], *, calls_hooks: bool
-) -> frozenset[UUID]:
+) -> tuple[frozenset[UUID], frozenset[UUID]]:
+    """Write outcomes one by one; returns which were accepted, and which of them as failures."""
     finished: set[UUID] = set()
+    broken: set[UUID] = set()
     for outcome in outcomes:
         try:
             finished |= _write(line, holder, [outcome], Want(), calls_hooks=calls_hooks).finished
-        except _UNSTORABLE as error:
-            broken = Outcome(
+        except UNSTORABLE as error:
+            failure = Outcome(
                 outcome.run_id,
                 outcome.fencing_token,
                 Status.SYSTEM_FAILURE,
                 error=_refusal(outcome, error),
-                has_final_hooks=outcome.has_final_hooks,
+                has_final_hooks=True,
             )
-            finished |= _write(line, holder, [broken], Want(), calls_hooks=calls_hooks).finished
-    return frozenset(finished)
+            broken |= _write(line, holder, [failure], Want(), calls_hooks=calls_hooks).finished
+    return frozenset(finished | broken), frozenset(broken)
 
 
-def _refusal(outcome: Outcome, error: psycopg.Error) -> str:
-    reason = (error.diag.message_primary or "unknown reason").replace("\x00", "")
+def _refusal(outcome: Outcome, error: Exception) -> str:
+    stated = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    reason = make_storable(stated or str(error))
     message = (
         f"The database refused to store the result of {encode('run', outcome.run_id)}: {reason}"
     )

@@ -7,10 +7,10 @@ that the keeper of a worker stays small.
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg import errors as postgres_errors
@@ -27,6 +27,14 @@ _SETTINGS = (
     "SET idle_in_transaction_session_timeout = '60s'"
 )
 _DEADLOCK_TRIES = 5
+_NOT_AWAY = (
+    # Operational errors by name, but the database is there.
+    postgres_errors.DeadlockDetected,
+    postgres_errors.QueryCanceled,
+    postgres_errors.ProgramLimitExceeded,
+    postgres_errors.StatementTooComplex,
+)
+_T = TypeVar("_T")
 
 
 class Line:
@@ -55,15 +63,22 @@ class Line:
 
     def execute(self, name: str, params: Mapping[str, Any]) -> list[Row]:
         """Run `sql/NAME.sql`; a deadlock is tried again whole unless a transaction is open."""
-        connection = self.connection
+
+        def work() -> list[Row]:
+            with _translated():
+                cursor = self.connection.execute(statement(name), params, prepare=True, binary=True)
+                return cursor.fetchall() if cursor.description else []
+
+        return self.without_deadlock(work)
+
+    def without_deadlock(self, work: Callable[[], _T]) -> _T:
+        """Do `work`, again and whole when it was the victim of a deadlock; not in a transaction."""
+        idle = psycopg.pq.TransactionStatus.IDLE
         for tries_left in reversed(range(_DEADLOCK_TRIES)):
             try:
-                with _translated():
-                    cursor = connection.execute(statement(name), params, prepare=True, binary=True)
-                    return cursor.fetchall() if cursor.description else []
+                return work()
             except postgres_errors.DeadlockDetected:
-                is_open = connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
-                if is_open or not tries_left:
+                if not tries_left or self.connection.info.transaction_status != idle:
                     raise
         raise AssertionError("unreachable")
 
@@ -75,14 +90,18 @@ class Line:
 
     def pipeline(self, statements: list[tuple[str, Mapping[str, Any]]]) -> list[list[Row]]:
         """Run several statements in one round trip and one transaction."""
-        connection = self.connection
-        with _translated():
-            with connection.pipeline():
-                cursors = [
-                    connection.execute(statement(name), params, prepare=True, binary=True)
-                    for name, params in statements
-                ]
-            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+        def work() -> list[list[Row]]:
+            connection = self.connection
+            with _translated():
+                with connection.pipeline(), connection.transaction():
+                    cursors = [
+                        connection.execute(statement(name), params, prepare=True, binary=True)
+                        for name, params in statements
+                    ]
+                return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+        return self.without_deadlock(work)
 
     def wait_for_notices(
         self, channel: str, seconds: float, *, descriptors: Sequence[int] = ()
@@ -126,7 +145,7 @@ def _translated() -> Iterator[None]:
     """Say in our words that the database is away or not ours yet; let every other error pass."""
     try:
         yield
-    except (postgres_errors.DeadlockDetected, postgres_errors.QueryCanceled):
+    except _NOT_AWAY:
         raise
     except (postgres_errors.UndefinedTable, postgres_errors.UndefinedColumn) as error:
         raise NotMigratedError(reason=str(error).splitlines()[0]) from error

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
+from jobs_platform.domain.ids import encode
 from jobs_platform.engine.line import Line
+
+UNSTORABLE = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    UnicodeEncodeError,
+)
+"""What the database, or the way to it, says about a value that it cannot keep."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +42,19 @@ class LogEntry:
 
 
 def write_log_lines(line: Line, entries: Sequence[LogEntry], *, environment_id: int) -> None:
-    """Append lines in their order."""
-    line.execute("write_log_lines", log_params(entries, environment_id=environment_id))
+    """Append lines in their order; one that the database refuses costs only itself."""
+    if not entries:
+        return
+    try:
+        line.execute("write_log_lines", log_params(entries, environment_id=environment_id))
+    except UNSTORABLE as error:
+        middle = len(entries) // 2
+        if not middle:
+            run_id = encode("run", entries[0].run_id)
+            _log.warning("A log line of %s could not be stored: %s", run_id, error)
+            return
+        write_log_lines(line, entries[:middle], environment_id=environment_id)
+        write_log_lines(line, entries[middle:], environment_id=environment_id)
 
 
 def log_params(entries: Sequence[LogEntry], *, environment_id: int) -> dict[str, Any]:
