@@ -71,7 +71,7 @@ class Configuration:
 
     def run_url(self, run_id: str) -> str | None:
         """The page of a run, when it is known where the dashboard is."""
-        return f"{self.base_url}/runs/{run_id}/" if self.base_url else None
+        return f"{self.base_url}/admin/jobs/run/{run_id}/change/" if self.base_url else None
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Configuration:

@@ -127,7 +127,6 @@ def known_tasks() -> dict[str, dict[str, Any]]:
 
 def run_value(row: RunRow, *, attempts: Sequence[Attempt] = ()) -> Run:
     """A row as the value that callers see."""
-    base = ports.configuration().base_url
     public_id = encode("run", row.id)
     duration = row.finished_at - row.started_at if row.finished_at and row.started_at else None
     return Run(
@@ -158,7 +157,7 @@ def run_value(row: RunRow, *, attempts: Sequence[Attempt] = ()) -> Run:
         batch_id=_public("batch", row.batch_id),
         schedule_id=_public("sched", row.schedule_id),
         replay_of_id=_public("run", row.replay_of_id),
-        url=f"{base.rstrip('/')}/admin/jobs/run/{row.id}/change/" if base else None,
+        url=ports.configuration().run_url(public_id),
         attempts=tuple(attempts),
     )
 

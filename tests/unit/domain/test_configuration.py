@@ -62,7 +62,7 @@ def test_every_key_is_read() -> None:
         base_url="https://example.com/jobs",
         base_dir="/srv/shop",
     )
-    assert configuration.run_url("run_1") == "https://example.com/jobs/runs/run_1/"
+    assert configuration.run_url("run_1") == "https://example.com/jobs/admin/jobs/run/run_1/change/"
 
 
 @pytest.mark.parametrize(
