@@ -49,14 +49,14 @@ class InProcessWorker:
                 lease_seconds=LEASE_SECONDS,
             )
         self._board = Board.create(capacity=SPARE, lease_until=monotonic() + LEASE_SECONDS)
-        logs = LogBuffer()
-        self._executor = Executor(configuration, logs.add)
+        self._logs = LogBuffer()
+        self._executor = Executor(configuration, self._logs.add)
         self._process = WorkerProcess(
             WorkerIdentity(self.worker_id, environment, configuration.environment),
             Surroundings(
                 conninfo=conninfo,
                 board=self._board,
-                logs=logs,
+                logs=self._logs,
                 executor=self._executor,
                 ring=lambda _worker_queue, _wanted: None,
                 tidy=lambda: None,
@@ -73,6 +73,8 @@ class InProcessWorker:
         """Execute what is claimable now; returns how many attempts that were."""
         return self._process.drain(self.worker_queue)
 
+    # What runs print becomes their log lines. The capture begins here and not with the worker:
+    # pytest puts other streams in place between a test's fixtures and its call.
     def execute_until_idle(self, *, timeout: float = 20.0, hurry: bool = False) -> None:
         """Execute until every run is over, also retries, which `hurry` does not let wait."""
 
@@ -81,9 +83,11 @@ class InProcessWorker:
                 _make_due()
             while self.drain():
                 pass
-            return not (Run.objects.filter(status__in=LIVE).exists() or HookCall.objects.exists())
+            is_owed = Run.objects.filter(status__in=LIVE).exists() or HookCall.objects.exists()
+            return not is_owed and self._logs.is_idle
 
-        wait_until(is_idle, timeout, "all runs to be over")
+        with Capture():
+            wait_until(is_idle, timeout, "all runs to be over")
 
     @contextmanager
     def in_background(self) -> Iterator[None]:
@@ -98,12 +102,13 @@ class InProcessWorker:
                 connections.close_all()
 
         thread = threading.Thread(target=work, name="jobs-test-worker")
-        thread.start()
-        try:
-            yield
-        finally:
-            is_over.set()
-            thread.join()
+        with Capture():
+            thread.start()
+            try:
+                yield
+            finally:
+                is_over.set()
+                thread.join()
 
     def close(self) -> None:
         self._process.stop()
@@ -113,11 +118,10 @@ class InProcessWorker:
 
 @contextmanager
 def worker_in_process(worker_queue: str = "default") -> Iterator[InProcessWorker]:
-    """A worker for one test; what its runs print becomes their log lines."""
+    """A worker for one test."""
     worker = InProcessWorker(worker_queue)
     try:
-        with Capture():
-            yield worker
+        yield worker
     finally:
         worker.close()
 

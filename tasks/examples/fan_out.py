@@ -16,7 +16,7 @@ before the first one is stored. The batch tells how far they are; tags find them
 `runs.list(tag="country:IS")`. Each child knows its parent, and is cancelled with it.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.db import transaction
 from django.db.models import Count, FloatField, Max
@@ -27,14 +27,16 @@ from pydantic import BaseModel, Field
 from jobs_platform import BatchItem, logger, task
 from tasks.models import ImportedRow
 
+Country = Annotated[str, Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")]
+
 
 class CountryReports(BaseModel):
-    countries: list[str] = Field([], description="ISO codes; empty: every country with airports.")
+    countries: list[Country] = Field([], description="Empty: every country with airports.")
     source: str = "airports"
 
 
 class CountryReport(BaseModel):
-    country: str = Field(pattern="^[A-Z]{2}$")
+    country: Country
     source: str
 
 

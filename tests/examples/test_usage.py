@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+import jobs_platform
 import tasks.examples
 from jobs_platform import runs
 from jobs_platform.runtime.capture import OutputProxy
 from jobs_platform.sdk.registry import registry
+from tests.architecture.sources import files, imports, tree
 from tests.executing import InProcessWorker
 
 MODULES = sorted(
@@ -53,6 +55,19 @@ def test_the_commands_of_the_docstring_name_tasks_and_fitting_payloads(name: str
         words = shlex.split(command.replace("\\\n", " "))
         payload = words[words.index("--payload") + 1]
         registry.find(words[0]).load_payload(json.dumps(json.loads(payload)))
+
+
+def test_tasks_import_public_names_only() -> None:
+    """No submodule either: `tests/architecture` sees those that are imported by their path."""
+    imported = {
+        alias.name
+        for path in files("tasks", suffixes=(".py",))
+        for name, node in imports(tree(path))
+        if name == "jobs_platform"
+        for alias in node.names
+    }
+    assert imported
+    assert imported <= {*jobs_platform.__all__}
 
 
 def test_every_example_declares_a_task() -> None:
