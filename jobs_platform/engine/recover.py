@@ -7,7 +7,7 @@ names the attempt that it ends.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -43,7 +43,7 @@ def recover_lost_workers(line: Line) -> Recovered:
     """Recover the claims of every worker whose lease ended or that stopped, in bounded batches."""
     line.execute("stop_lost_workers", {})
     total = Recovered()
-    while _recover(line, total, worker_id=None, slot=None) == CLAIMS_PER_TRANSACTION:
+    while _recover(line, total, worker_id=None) == CLAIMS_PER_TRANSACTION:
         pass
     return total
 
@@ -52,7 +52,7 @@ def recover_worker(line: Line, worker_id: int) -> Recovered:
     """Recover everything that a worker held. Its lease ends first, so it claims nothing more."""
     line.execute("stop_worker", {"worker_id": worker_id})
     total = Recovered()
-    while _recover(line, total, worker_id=worker_id, slot=None) == CLAIMS_PER_TRANSACTION:
+    while _recover(line, total, worker_id=worker_id) == CLAIMS_PER_TRANSACTION:
         pass
     return total
 
@@ -69,15 +69,15 @@ def recover_slot(
 
     With `is_interrupted` the platform itself stopped the slot (shutdown): nothing has.
     """
+
+    def is_started(number: int, position: int) -> bool:
+        if progress is None or number < progress.number:
+            return not is_interrupted
+        # A claim that it had not shown yet has not been begun.
+        return not is_interrupted and number == progress.number and position < progress.started
+
     total = Recovered()
-    _recover(
-        line,
-        total,
-        worker_id=worker_id,
-        slot=slot,
-        progress=progress,
-        is_interrupted=is_interrupted,
-    )
+    _recover(line, total, worker_id=worker_id, slot=slot, is_started=is_started)
     return total
 
 
@@ -86,44 +86,48 @@ def _recover(
     total: Recovered,
     *,
     worker_id: int | None,
-    slot: int | None,
-    progress: Progress | None = None,
-    is_interrupted: bool = False,
+    slot: int | None = None,
+    is_started: Callable[[int, int], bool] = lambda _number, _position: True,
 ) -> int:
     """One transaction over a bounded number of claims; returns how many it took."""
     params = {"worker_id": worker_id, "slot": slot, "limit": CLAIMS_PER_TRANSACTION}
-    with line.transaction():
-        claims = line.execute("lost_claims", params)
-        for claim_worker_id, _, number, run_ids, tokens in claims:
-            started = _started(run_ids, number, progress, is_interrupted=is_interrupted)
-            held = line.execute("live_attempts", {"run_ids": run_ids, "tokens": tokens})
-            _end_attempts(line, claim_worker_id, held, started, total)
-        if claims:
-            arrays = dict(
-                zip(
-                    ("worker_ids", "slots", "numbers"),
-                    zip(*(row[:3] for row in claims), strict=True),
-                    strict=True,
-                )
-            )
-            line.execute("forget_claims", {name: list(values) for name, values in arrays.items()})
-    total.claims += len(claims)
-    return len(claims)
+
+    def work() -> Recovered:
+        with line.transaction():
+            return _recover_claims(line, line.execute("lost_claims", params), is_started)
+
+    recovered = line.without_deadlock(work)
+    total.retried += recovered.retried
+    total.crashed += recovered.crashed
+    total.given_back += recovered.given_back
+    total.claims += recovered.claims
+    return recovered.claims
 
 
-def _started(
-    run_ids: Sequence[UUID], number: int, progress: Progress | None, *, is_interrupted: bool
-) -> frozenset[UUID]:
-    """The runs of a claim that have used their attempt."""
-    if is_interrupted:
-        return frozenset()
-    if progress is None or progress.number != number:
-        return frozenset(run_ids)
-    return frozenset(run_ids[: progress.started])
+def _recover_claims(
+    line: Line, claims: Sequence[Row], is_started: Callable[[int, int], bool]
+) -> Recovered:
+    """End the attempts of locked claims, all of them locked in one order, and forget the claims."""
+    found = Recovered(claims=len(claims))
+    if not claims:
+        return found
+    attempts = {
+        (run_id, token): is_started(number, position)
+        for _, _, number, run_ids, tokens in claims
+        for position, (run_id, token) in enumerate(zip(run_ids, tokens, strict=True))
+    }
+    params = {
+        "run_ids": [run_id for run_id, _ in attempts],
+        "tokens": [token for _, token in attempts],
+    }
+    _end_attempts(line, line.execute("live_attempts", params), attempts, found)
+    worker_ids, slots, numbers, *_ = (list(column) for column in zip(*claims, strict=True))
+    line.execute("forget_claims", {"worker_ids": worker_ids, "slots": slots, "numbers": numbers})
+    return found
 
 
 def _end_attempts(
-    line: Line, worker_id: int, held: Sequence[Row], started: frozenset[UUID], total: Recovered
+    line: Line, held: Sequence[Row], attempts: Mapping[tuple[UUID, int], bool], found: Recovered
 ) -> None:
     outcomes: list[Outcome] = []
     unstarted: list[tuple[UUID, int]] = []
@@ -134,19 +138,18 @@ def _end_attempts(
             cancelled.append(row)
         elif status != Status.EXECUTING:
             continue
-        elif run_id not in started:
-            unstarted.append((run_id, token))
-        else:
+        elif attempts[run_id, token]:
             outcomes.append(lost_outcome(run_id, token, attempt_number, max_attempts))
+        else:
+            unstarted.append((run_id, token))
     if unstarted:
         ledger.give_back(line.execute, attempts=unstarted)
-        total.given_back += [run_id for run_id, _ in unstarted]
+        found.given_back += [run_id for run_id, _ in unstarted]
     if outcomes:
-        _finish(line, worker_id, outcomes)
+        _finish(line, outcomes)
         for outcome in outcomes:
-            (total.retried if outcome.status is Status.QUEUED else total.crashed).append(
-                outcome.run_id
-            )
+            ended = found.retried if outcome.status is Status.QUEUED else found.crashed
+            ended.append(outcome.run_id)
     if cancelled:
         _stop_cancelled(line, cancelled)
 
@@ -170,9 +173,9 @@ def lost_outcome(run_id: UUID, token: int, attempt_number: int, max_attempts: in
     )
 
 
-def _finish(line: Line, worker_id: int, outcomes: Sequence[Outcome]) -> None:
+def _finish(line: Line, outcomes: Sequence[Outcome]) -> None:
     params = ledger.outcome_params(outcomes, hook_worker_id=None) | {
-        "worker_id": worker_id,
+        "worker_id": 0,
         "slot": 0,
         "environment_id": 0,
         "worker_queue": "",
