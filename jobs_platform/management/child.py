@@ -102,8 +102,9 @@ class Child:
     def _read(self) -> None:
         if self._process.stdout is None:
             return
-        for line in self._process.stdout:
-            self._write(self.program.name, line.decode(errors="replace").rstrip("\r\n"))
+        with self._process.stdout as lines:
+            for line in lines:
+                self._write(self.program.name, line.decode(errors="replace").rstrip("\r\n"))
 
     def _wait(self, reader: threading.Thread, on_exit: Callable[[Child], None]) -> None:
         self._process.wait()

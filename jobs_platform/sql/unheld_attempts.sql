@@ -10,6 +10,8 @@ WHERE run.environment_id = %(environment_id)s AND run.status = $EXECUTING
   AND (worker.id IS NULL OR worker.stopped_at IS NOT NULL OR worker.lease_until < now()
        OR NOT EXISTS (
            SELECT FROM jobs_claim AS claim
-           WHERE claim.worker_id = run.worker_id AND run.id = ANY (claim.run_ids)))
+           WHERE claim.worker_id = run.worker_id
+             AND (run.id, run.fencing_token) IN (
+                 SELECT * FROM unnest(claim.run_ids, claim.fencing_tokens))))
 ORDER BY run.id
 LIMIT %(limit)s

@@ -39,7 +39,8 @@ def check_broker(*, served: set[str]) -> Iterator[Finding]:
             yield _check_wakeups(connection, served)
     except (redis.RedisError, ValueError) as error:
         mend = "Start it, or correct REDIS_URL. Until then runs start by the sweep, a second later."
-        yield problem("redis", f"Redis cannot be reached at {where}: {str(error).rstrip('.')}.", mend=mend)
+        what = f"Redis cannot be reached at {where}: {str(error).rstrip('.')}."
+        yield problem("redis", what, mend=mend)
 
 
 def server_name(connection: redis.Redis) -> str:

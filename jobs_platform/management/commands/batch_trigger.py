@@ -108,5 +108,6 @@ def _with_count(error: JobsError | CommandFailure, sending: _Sending) -> Command
     if sending.batch_id is None:
         return CommandFailure(error.code, f"{message} Nothing was sent.")
     batch_id = ids.encode("batch", sending.batch_id)
-    runs = f"{sending.accepted:,} runs were accepted before it ({batch_id})"
-    return CommandFailure(error.code, f"{message} {runs}; nothing after them was sent.")
+    runs = "1 run was" if sending.accepted == 1 else f"{sending.accepted:,} runs were"
+    accepted = f"{runs} accepted before it ({batch_id})"
+    return CommandFailure(error.code, f"{message} {accepted}; nothing more was sent.")

@@ -60,16 +60,17 @@ class Command(JobsCommand):
         self.terminal.emit({"run": run, "url": f"{development.url}/", "login_url": login_url})
         if not self.terminal.as_json:
             run_view.show_result(self.terminal, run)
-            self.terminal.say()
-            self.terminal.pairs(
-                [
-                    ("Dashboard", f"{development.url}/"),
-                    ("See the run", login_url),
-                    ("Stop with", "" if once else "Ctrl-C"),
-                ]
-            )
         if once:
             development.stop()
+            return
+        self.terminal.say()
+        self.terminal.pairs(
+            [
+                ("Dashboard", f"{development.url}/"),
+                ("See the run", login_url),
+                ("Stop with", "Ctrl-C"),
+            ]
+        )
 
     def _follow(self, handle: RunHandle) -> Run:
         if not self.terminal.as_json:
