@@ -131,7 +131,10 @@ def import_csv(payload: ImportCsv, ctx: Context) -> Summary:
     with _opened(path, payload.encoding) as file:
         rows = islice(_rows(file, payload.delimiter, key), payload.limit)
         RejectedRow.objects.filter(source=source).delete()
-        logger.info(f"Importing {source} from {origin}", payload.model_dump() | {"key": key})
+        logger.info(
+            f"Importing {source} from {origin}",
+            payload.model_dump(exclude_none=True) | {"key": key},
+        )
         number = 0
         while batch := list(islice(rows, payload.batch_size)):
             number += 1
