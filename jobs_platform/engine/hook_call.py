@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from jobs_platform.engine.handoff import Holder
@@ -18,6 +18,7 @@ def claim_hook_calls(
     """Runs whose final hooks this worker is to call now."""
     params = {
         "worker_id": holder.worker_id,
+        "slot": holder.slot,
         "environment_id": holder.environment_id,
         "worker_queue": worker_queue,
         "limit": limit,
@@ -29,3 +30,16 @@ def claim_hook_calls(
 def finish_hook_calls(line: Line, run_ids: Sequence[UUID]) -> None:
     """The hooks of these runs were called; they are not called again."""
     line.execute("finish_hook_calls", {"run_ids": list(run_ids)})
+
+
+def release_hook_calls(line: Line, run_ids: Iterable[UUID]) -> None:
+    """Any worker may make these calls: who was to make them does not."""
+    line.execute("release_hook_calls", {"run_ids": list(run_ids)})
+
+
+def release_hook_calls_of_slot(
+    line: Line, worker_id: int, slot: int, *, known: Sequence[UUID] = ()
+) -> None:
+    """The same for all calls of a slot but those of `known` runs."""
+    params = {"worker_id": worker_id, "slot": slot, "known": list(known)}
+    line.execute("release_hook_calls_of_slot", params)

@@ -16,6 +16,7 @@ from jobs_platform.domain.retrying import RetryPolicy
 from jobs_platform.engine import ledger
 from jobs_platform.engine.claim import LONG_AGO
 from jobs_platform.engine.handoff import Outcome
+from jobs_platform.engine.hook_call import release_hook_calls_of_slot
 from jobs_platform.engine.line import Line, Row
 
 CLAIMS_PER_TRANSACTION = 100
@@ -78,6 +79,7 @@ def recover_slot(
 
     total = Recovered()
     _recover(line, total, worker_id=worker_id, slot=slot, is_started=is_started)
+    release_hook_calls_of_slot(line, worker_id, slot)
     return total
 
 

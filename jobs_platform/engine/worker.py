@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from jobs_platform.engine import ledger
+from jobs_platform.engine.hook_call import release_hook_calls_of_slot
 from jobs_platform.engine.line import Line
 
 
@@ -50,9 +51,17 @@ def give_back(line: Line, attempts: Sequence[tuple[UUID, int]]) -> list[tuple[UU
     return [(row[0], row[1]) for row in ledger.give_back(line.execute, attempts=attempts)]
 
 
-def give_back_unknown(line: Line, worker_id: int, slot: int, *, known: Sequence[UUID]) -> int:
+def give_back_unknown(
+    line: Line,
+    worker_id: int,
+    slot: int,
+    *,
+    known: Sequence[UUID],
+    known_hook_calls: Sequence[UUID] = (),
+) -> int:
     """Give back what this slot claimed and never learnt of: a reply was lost."""
     with line.transaction():
+        release_hook_calls_of_slot(line, worker_id, slot, known=known_hook_calls)
         claims = line.execute("claims_of_slot", {"worker_id": worker_id, "slot": slot})
         gone = [row[0] for row in claims if not set(row[1]) & set(known)]
         attempts = [pair for row in claims for pair in zip(row[1], row[2], strict=True)]

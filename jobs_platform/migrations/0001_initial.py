@@ -511,6 +511,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("worker_queue", models.CharField(max_length=64)),
+                ("slot", models.IntegerField(null=True)),
                 ("tries", models.SmallIntegerField(db_default=0)),
                 (
                     "created_at",

@@ -93,6 +93,8 @@ class HookCall(EngineModel):
         Worker, models.SET_NULL, null=True, db_constraint=False, db_index=False, related_name="+"
     )
     """Who is about to make the call; anybody may while it is empty or that worker is gone."""
+    slot = models.IntegerField(null=True)
+    """The slot of that worker; null where the call is the affair of whoever stops the attempt."""
     tries = models.SmallIntegerField(db_default=0)
     created_at = models.DateTimeField(db_default=Now())
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
+from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.handoff import ClaimedRun, Outcome
 
 
@@ -20,23 +21,45 @@ class Hand:
         self._outcomes: list[Outcome] = []
         self._current: ClaimedRun | None = None
         self._since = 0.0
+        self._hooks_since: float | None = None
+        self._dropped: list[ClaimedRun] = []
+        self._cancelled: set[UUID] = set()
 
     def take(self, runs: Sequence[ClaimedRun]) -> None:
         """Begin with newly claimed runs; outcomes that are not written yet stay."""
         with self._lock:
             self._runs = list(runs)
             self._position = 0
+            self._cancelled.clear()
 
     def next(self) -> ClaimedRun | None:
-        """Start the next run; None when there is none left."""
+        """Start the next run that is not cancelled yet; None when there is none left."""
         with self._lock:
-            if self._position >= len(self._runs):
-                self._current = None
-                return None
-            self._current = self._runs[self._position]
-            self._position += 1
-            self._since = time.monotonic()
-            return self._current
+            self._current = None
+            while self._position < len(self._runs):
+                run = self._runs[self._position]
+                self._position += 1
+                if run.id in self._cancelled:
+                    self._outcomes.append(Outcome(run.id, run.fencing_token, Status.CANCELED))
+                    continue
+                self._current, self._since = run, time.monotonic()
+                return run
+            return None
+
+    def cancel(self, run_id: UUID) -> None:
+        """Do not start this run if it is in the hand and has not been started."""
+        with self._lock:
+            self._cancelled.add(run_id)
+
+    def begin_hooks(self) -> float:
+        """The slot calls final hooks of what is finished, before it starts what it has claimed."""
+        with self._lock:
+            self._hooks_since = time.monotonic()
+            return self._hooks_since
+
+    def end_hooks(self) -> None:
+        with self._lock:
+            self._hooks_since = None
 
     def record(self, outcome: Outcome | None) -> None:
         """The current run is over; None when there is nothing to write for it."""
@@ -57,17 +80,31 @@ class Hand:
             self._outcomes[:0] = outcomes
 
     def drop_unstarted(self) -> list[ClaimedRun]:
-        """Let go of the runs that have not been started; the taker gives them back."""
+        """Let go of the runs that have not been started; the taker gives them back and says so."""
         with self._lock:
-            dropped = self._runs[self._position :]
+            self._dropped += self._runs[self._position :]
             del self._runs[self._position :]
-            return dropped
+            return list(self._dropped)
+
+    def forget_dropped(self, given_back: Sequence[ClaimedRun]) -> None:
+        """These were given back; others were not, because the database is away."""
+        gone = {(run.id, run.fencing_token) for run in given_back}
+        with self._lock:
+            self._dropped = [
+                run for run in self._dropped if (run.id, run.fencing_token) not in gone
+            ]
 
     @property
     def current(self) -> tuple[ClaimedRun, float] | None:
         """The run that is being executed, and since when."""
         with self._lock:
             return (self._current, self._since) if self._current else None
+
+    @property
+    def busy_since(self) -> float | None:
+        """Since when user code is at work: a function, or final hooks."""
+        with self._lock:
+            return self._since if self._current else self._hooks_since
 
     @property
     def started(self) -> int:

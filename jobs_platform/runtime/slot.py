@@ -10,21 +10,23 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from jobs_platform.domain.errors import DatabaseUnavailableError, UnknownTaskError
 from jobs_platform.domain.lifecycle import Status
+from jobs_platform.domain.payloads import make_storable
 from jobs_platform.engine.cancel import stop_attempts
 from jobs_platform.engine.claim import LONG_AGO, Taken, Want, finish_and_claim
 from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
-from jobs_platform.engine.hook_call import claim_hook_calls, finish_hook_calls
+from jobs_platform.engine.hook_call import release_hook_calls
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.worker import give_back, give_back_unknown
 from jobs_platform.runtime.board import Board, SlotState
+from jobs_platform.runtime.final_hooks import CallsHooks, FinalHooks
 from jobs_platform.runtime.hand import Hand
 from jobs_platform.runtime.interrupt import Interrupt
 from jobs_platform.runtime.log_buffer import LogBuffer
@@ -36,19 +38,20 @@ SLOW_SECONDS = 1.0
 """After a run this long nothing of the same claim is started: the keeper may have given it back."""
 UNKNOWN_TASK_SECONDS = 5.0
 """A run of a task that this worker does not know waits so long for one that does."""
+BROKEN_SECONDS = 1.0
+"""A run that the platform itself failed to execute waits so long for its next attempt."""
 _SLACK = timedelta(milliseconds=100)
 """A trigger may commit so much later than it began and still be seen at once."""
 _FULL_LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
 
 
-class Executes(Protocol):
+class Executes(CallsHooks, Protocol):
     """What a slot asks of the executor."""
 
     def execute(self, run: ClaimedRun, *, interrupt: Interrupt) -> Outcome: ...
-    def call_final_hooks(self, run: ClaimedRun, outcome: Outcome) -> None: ...
-    def call_stored_final_hooks(self, run_id: UUID) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +84,18 @@ class Slot:
         self._runs: dict[UUID, ClaimedRun] = {}
         self._is_sure = True
         """Whether the database and this slot agree on what it has claimed."""
-        self._refused: list[Outcome] = []
-        self._called: list[UUID] = []
+        self._hooks = FinalHooks(holder, around.executor)
         self._showing = threading.Lock()
         self.worker_queue = ""
         self._show()
 
     def drain(self, worker_queue: str) -> int:
         """Execute claimable runs until there are none, or the budget is used; returns how many."""
-        self.worker_queue = worker_queue
-        until = time.monotonic() + BUDGET_SECONDS
-        self._low_water = LONG_AGO
-        executed = 0
-        while True:
-            is_over = self._around.board.is_stopping or time.monotonic() >= until
-            taken = self._exchange(0 if is_over else self._pace.limit)
-            if taken.runs:
-                executed += self._work(taken.runs)
-            elif not is_over and self._low_water != LONG_AGO:
-                self._low_water = LONG_AGO
-            else:
-                break
-        self._call_waiting_hooks()
-        if is_over and not self._around.board.is_stopping:
-            self._around.ring(worker_queue, 1)
-        return executed
+        try:
+            return self._drain(worker_queue)
+        except BaseException:
+            self._is_sure = False  # what was claimed and not finished goes back at the next claim
+            raise
 
     def close(self) -> None:
         self._around.board.free(self._index)
@@ -118,33 +108,49 @@ class Slot:
             return
         try:
             finished = self._finish(line, outcomes, Want(), calls_hooks=False).finished
+            refused = [outcome for outcome in outcomes if outcome.run_id not in finished]
+            cancelled = stop_attempts(line, refused) if refused else frozenset()
+            if cancelled:
+                release_hook_calls(line, cancelled)
         except DatabaseUnavailableError:
             self.hand.put_back(outcomes)
             raise
-        if any(outcome.has_final_hooks for outcome in outcomes):
+        if cancelled or any(outcome.has_final_hooks for outcome in outcomes):
             self._around.ring(self.worker_queue, 1)
-        for run_id in finished:
-            self._runs.pop(run_id, None)
 
     def give_back_unstarted(self, line: Line) -> int:
         """Let others have what this slot has claimed but not started."""
         dropped = self.hand.drop_unstarted()
         if not dropped:
             return 0
-        attempts = [(run.id, run.fencing_token) for run in dropped]
-        try:
-            give_back(line, attempts)
-        except DatabaseUnavailableError:
-            self._is_sure = False
-            line.close()
+        give_back(line, [(run.id, run.fencing_token) for run in dropped])
+        self.hand.forget_dropped(dropped)
         self._show()
         self._around.ring(self.worker_queue, len(dropped))
         return len(dropped)
 
-    def _work(self, runs: Sequence[ClaimedRun]) -> int:
+    def _drain(self, worker_queue: str) -> int:
+        self.worker_queue = worker_queue
+        until = time.monotonic() + BUDGET_SECONDS
+        self._low_water = LONG_AGO
+        executed = 0
+        while True:
+            is_over = self._around.board.is_stopping or time.monotonic() >= until
+            taken = self._exchange(0 if is_over else self._pace.limit)
+            if taken.runs:
+                executed += self._work()
+            elif not is_over and self._low_water != LONG_AGO:
+                self._low_water = LONG_AGO
+            else:
+                break
+        self._insist(lambda: self._hooks.claim(self._line, worker_queue=worker_queue))
+        self._insist(lambda: self._hooks.settle(self._line))
+        if is_over and not self._around.board.is_stopping:
+            self._around.ring(worker_queue, 1)
+        return executed
+
+    def _work(self) -> int:
         """Execute a claim; returns how many runs of it were executed here."""
-        self.hand.take(runs)
-        self._runs = {run.id: run for run in runs}
         began = time.monotonic()
         executed = 0
         while (run := self.hand.next()) is not None:
@@ -154,8 +160,7 @@ class Slot:
             executed += 1
             if time.monotonic() - run_began > SLOW_SECONDS:
                 self._pace.be_careful()
-                self.give_back_unstarted(self._line)
-                self._show()
+                self._insist(lambda: self.give_back_unstarted(self._line))
                 return executed
         self._show()
         self._pace.observe(executed, time.monotonic() - began)
@@ -165,41 +170,66 @@ class Slot:
         try:
             outcome = self._around.executor.execute(run, interrupt=self.interrupt)
         except UnknownTaskError as error:
-            return _unknown_task(run, error)
+            return _not_executed(run, error, after_seconds=UNKNOWN_TASK_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run must not be forgotten
+            _log.exception("Run %s could not be executed.", run.id)
+            outcome = _not_executed(run, error, after_seconds=BROKEN_SECONDS)
         if outcome.status is not Status.COMPLETED:
             self._around.tidy()
         return outcome
 
     def _exchange(self, limit: int) -> Taken:
         """Write what is finished and claim the next runs, however often the database goes away."""
-        outcomes = self.hand.take_outcomes()
+        outcomes, runs = self.hand.take_outcomes(), self._runs
         if not outcomes and not limit:
             return Taken(frozenset(), (), None)
+        taken, calls_hooks = self._insist(lambda: self._try_exchange(outcomes, limit))
+        self._number += 1
+        self.hand.take(taken.runs)
+        self._runs = {run.id: run for run in taken.runs}
+        self._show()
+        self._advance(taken, limit)
+        began = self.hand.begin_hooks()
+        try:
+            self._settle(outcomes, taken, runs if calls_hooks else {})
+        finally:
+            self.hand.end_hooks()
+        if time.monotonic() - began > SLOW_SECONDS:
+            self._insist(lambda: self.give_back_unstarted(self._line))
+        return taken
+
+    def _try_exchange(self, outcomes: Sequence[Outcome], limit: int) -> tuple[Taken, bool]:
+        """The answer, and whether the hook calls of what was finished are this slot's to make."""
+        calls_hooks = self._is_sure
+        self._agree(outcomes)
+        self.give_back_unstarted(self._line)  # where the watch has tried in vain
+        want = self._want(limit)
+        return self._finish(self._line, outcomes, want, calls_hooks=calls_hooks), calls_hooks
+
+    def _insist(self, action: Callable[[], _Answer]) -> _Answer:
+        """Do something to its end, however often the database goes away."""
         delay = 0.05
         while True:
             try:
-                calls_hooks = self._is_sure
-                self._agree(outcomes)
-                taken = self._finish(
-                    self._line, outcomes, self._want(limit), calls_hooks=calls_hooks
-                )
-                break
+                return action()
             except DatabaseUnavailableError:
                 self._is_sure = False
                 self._line.close()
+                self._around.tidy()
                 threading.Event().wait(delay)
                 delay = min(1.0, delay * 2)
-        self._number += 1
-        self._advance(taken, limit)
-        self._settle(outcomes, taken, calls_hooks=calls_hooks)
-        return taken
 
     def _agree(self, outcomes: Sequence[Outcome]) -> None:
-        """After a lost reply: give back what the database says is ours and we know nothing of."""
+        """After a lost reply: let go of what the database says is ours and we know nothing of."""
         if self._is_sure:
             return
-        known = [outcome.run_id for outcome in outcomes]
-        give_back_unknown(self._line, self.holder.worker_id, self.holder.slot, known=known)
+        give_back_unknown(
+            self._line,
+            self.holder.worker_id,
+            self.holder.slot,
+            known=[outcome.run_id for outcome in outcomes],
+            known_hook_calls=self._hooks.known_ids,
+        )
         self._is_sure = True
 
     def _want(self, limit: int) -> Want:
@@ -231,40 +261,24 @@ class Slot:
         elif taken.low_water is not None:
             self._low_water = taken.low_water - _SLACK
 
-    def _settle(self, outcomes: Sequence[Outcome], taken: Taken, *, calls_hooks: bool) -> None:
+    def _settle(
+        self, outcomes: Sequence[Outcome], taken: Taken, runs: Mapping[UUID, ClaimedRun]
+    ) -> None:
         """Call the final hooks of what was written; find out what became of what was refused."""
-        self._refused += [outcome for outcome in outcomes if outcome.run_id not in taken.finished]
-        for outcome in outcomes if calls_hooks else ():
-            is_final = outcome.run_id in taken.finished and outcome.status is not Status.QUEUED
-            if is_final and outcome.has_final_hooks:
-                self._around.executor.call_final_hooks(self._runs[outcome.run_id], outcome)
-                self._called.append(outcome.run_id)
-        try:
-            if self._refused:
-                for run_id in stop_attempts(self._line, self._refused):
-                    self._around.executor.call_stored_final_hooks(run_id)
-                    self._called.append(run_id)
-                self._refused = []
-            if self._called:
-                finish_hook_calls(self._line, self._called)
-                self._called = []
-        except DatabaseUnavailableError:
-            self._line.close()
-
-    def _call_waiting_hooks(self) -> None:
-        """Make the hook calls that moves without a worker, or lost workers, have left."""
-        try:
-            waiting = claim_hook_calls(self._line, self.holder, worker_queue=self.worker_queue)
-            for run_id in waiting:
-                self._around.executor.call_stored_final_hooks(run_id)
-            if waiting:
-                finish_hook_calls(self._line, waiting)
-        except DatabaseUnavailableError:
-            self._line.close()
+        refused = [outcome for outcome in outcomes if outcome.run_id not in taken.finished]
+        for outcome in outcomes:
+            is_ours = outcome.run_id in taken.finished and outcome.run_id in runs
+            if is_ours and outcome.run_id in taken.broken:
+                self._hooks.owe([outcome.run_id])
+            elif is_ours and outcome.has_final_hooks and outcome.status is not Status.QUEUED:
+                self._hooks.call(runs[outcome.run_id], outcome)
+        if refused:
+            self._hooks.owe(self._insist(lambda: stop_attempts(self._line, refused)))
+        self._insist(lambda: self._hooks.settle(self._line))
 
     def _show(self) -> None:
         with self._showing:
-            current = self.hand.current
+            current, since = self.hand.current, self.hand.busy_since
             state = SlotState(
                 index=self._index,
                 slot=self.holder.slot,
@@ -272,22 +286,24 @@ class Slot:
                 claim_number=self._number,
                 claimed=self.hand.claimed,
                 started=self.hand.started,
-                since=current[1] if current else 0.0,
+                since=since or 0.0,
                 run_id=current[0].id if current else None,
             )
             self._around.board.write(state)
 
 
-def _unknown_task(run: ClaimedRun, error: UnknownTaskError) -> Outcome:
-    """Another worker may know it, being deployed just now; else the deployment is at fault."""
-    described = json.dumps({"name": "UnknownTaskError", "message": str(error), "traceback": None})
+def _not_executed(run: ClaimedRun, error: Exception, *, after_seconds: float) -> Outcome:
+    """Another worker may fare better, one that is being deployed just now; else it is our fault."""
+    described = json.dumps(
+        {"name": type(error).__name__, "message": make_storable(str(error)), "traceback": None}
+    )
     if run.attempt_number < run.max_attempts:
         return Outcome(
             run.id,
             run.fencing_token,
             Status.QUEUED,
             error=described,
-            retry_after_seconds=UNKNOWN_TASK_SECONDS,
+            retry_after_seconds=after_seconds,
         )
     return Outcome(
         run.id, run.fencing_token, Status.SYSTEM_FAILURE, error=described, has_final_hooks=True

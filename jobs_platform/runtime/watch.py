@@ -78,7 +78,8 @@ class Watch:
 
     def _turn(self) -> None:
         self._guard()
-        is_busy = any(slot.hand.current for slot in self._slots()) or not self._around.logs.is_idle
+        is_busy = any(slot.hand.busy_since for slot in self._slots())
+        is_busy = is_busy or not self._around.logs.is_idle
         self._wait(PATIENCE_SECONDS if is_busy else IDLE_SECONDS)
         for slot in self._slots():
             self._attend(slot)
@@ -93,9 +94,9 @@ class Watch:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _attend(self, slot: Slot) -> None:
-        """A run that takes long holds up nobody else."""
-        current = slot.hand.current
-        if current is None or time.monotonic() - current[1] < PATIENCE_SECONDS:
+        """A run that takes long holds up nobody else, nor do hooks."""
+        since = slot.hand.busy_since
+        if since is None or time.monotonic() - since < PATIENCE_SECONDS:
             return
         slot.write_outcomes(self._line)
         slot.give_back_unstarted(self._line)
@@ -117,6 +118,7 @@ class Watch:
     def _cancel(self, payload: str) -> None:
         run_id, _, token = payload.partition(":")
         for slot in self._slots():
+            slot.hand.cancel(UUID(run_id))
             slot.interrupt.request(UUID(run_id), int(token))
 
     def _look_up_long_runs(self) -> None:

@@ -1,5 +1,5 @@
 -- Take hook calls that nobody is about to make: left by moves without a worker, or by a lost worker.
--- Parameters: worker_id, environment_id, worker_queue, limit, max_tries. Returns: run_id.
+-- Parameters: worker_id, slot, environment_id, worker_queue, limit, max_tries. Returns: run_id.
 -- Locks: the calls, skipping locked ones.
 WITH picked AS (
     SELECT call.run_id FROM jobs_hook_call AS call
@@ -13,6 +13,6 @@ WITH picked AS (
     LIMIT %(limit)s
     FOR NO KEY UPDATE OF call SKIP LOCKED
 )
-UPDATE jobs_hook_call AS call SET worker_id = %(worker_id)s, tries = call.tries + 1
+UPDATE jobs_hook_call AS call SET worker_id = %(worker_id)s, slot = %(slot)s, tries = call.tries + 1
 FROM picked WHERE call.run_id = picked.run_id
 RETURNING call.run_id

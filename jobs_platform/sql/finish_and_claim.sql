@@ -48,8 +48,8 @@ WITH outcome AS MATERIALIZED (
     INSERT INTO jobs_event (run_id, version, environment_id, move, attempt_number, data)
     SELECT id, version, environment_id, move, attempt_number, event_data FROM finished
 ), hook_call AS (
-    INSERT INTO jobs_hook_call (run_id, environment_id, worker_queue, worker_id)
-    SELECT id, environment_id, worker_queue, %(hook_worker_id)s::integer
+    INSERT INTO jobs_hook_call (run_id, environment_id, worker_queue, worker_id, slot)
+    SELECT id, environment_id, worker_queue, %(hook_worker_id)s::integer, %(slot)s
     FROM finished WHERE is_hooked AND status IN ($FINAL)
     ON CONFLICT (run_id) DO NOTHING
 ), forgotten AS (
