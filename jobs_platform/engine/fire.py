@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from datetime import datetime
 from uuid import UUID
+
+from psycopg.errors import UniqueViolation
 
 from jobs_platform.domain.cron import Cron
 from jobs_platform.domain.errors import InvalidCronError
@@ -16,6 +19,8 @@ from jobs_platform.sdk.ports import TriggerRequest
 from jobs_platform.sdk.schedules import UPCOMING_COUNT, ScheduledPayload
 
 SCHEDULES_PER_TRANSACTION = 100
+
+_log = logging.getLogger(__name__)
 
 
 def fire_due(line: Line, *, environment_id: int) -> Counter[str]:
@@ -29,16 +34,25 @@ def fire_due(line: Line, *, environment_id: int) -> Counter[str]:
     params = {"environment_id": environment_id, "limit": SCHEDULES_PER_TRANSACTION}
     with line.transaction():
         for row in line.execute("due_schedules", params):
-            triggered[_fire(line, row, environment_id)] += 1
+            worker_queue = _fire(line, row, environment_id)
+            if worker_queue is not None:
+                triggered[worker_queue] += 1
     return triggered
 
 
-def _fire(line: Line, row: Row, environment_id: int) -> str:
+def _fire(line: Line, row: Row, environment_id: int) -> str | None:
+    """Trigger one schedule and move it on; None when this nominal time has no new run."""
     (
         schedule_id, task_id, expression, timezone, external_id, nominal, last, now, queue, machine,
         max_attempts, version,
     ) = row  # fmt: skip
-    cron = Cron(expression, timezone=timezone)
+    try:
+        cron = Cron(expression, timezone=timezone)
+    except InvalidCronError as error:
+        _log.error("The schedule of task %s stops: %s", task_id, error)
+        params = {"id": schedule_id, "fired_at": last, "next_fire_at": None}
+        line.execute("advance_schedule", params)
+        return None
     payload = ScheduledPayload(
         timestamp=nominal,
         last_timestamp=last,
@@ -55,15 +69,20 @@ def _fire(line: Line, row: Row, environment_id: int) -> str:
         max_attempts=max_attempts,
         task_version=version,
     )
-    trigger_on_schedule(
-        line,
-        request,
-        environment_id=environment_id,
-        schedule_id=schedule_id,
-        scheduled_at=nominal,
-    )
+    is_new = True
+    try:
+        with line.transaction():
+            trigger_on_schedule(
+                line,
+                request,
+                environment_id=environment_id,
+                schedule_id=schedule_id,
+                scheduled_at=nominal,
+            )
+    except UniqueViolation:
+        is_new = False  # the clock was set back, or the code's clock lags behind the database's
     _advance(line, schedule_id, cron, nominal=nominal, now=now)
-    return str(machine)
+    return str(machine) if is_new else None
 
 
 def _advance(

@@ -1,6 +1,7 @@
 -- Store what a worker's code declares: tasks and their queues; the newest worker wins.
 -- Parameters: environment_id, tasks (JSON array, ascending by id, of id, name, description, file,
 --   queue, machine, max_attempts, version, payload_schema, concurrency_limit, key_concurrency_limit).
+-- A queue's limits are those of the task that states some; another may only name the queue.
 -- Locks: the changed definitions in id order; unchanged ones are left alone.
 -- Index: jobs_task_definition_key, jobs_queue_key.
 WITH declared AS MATERIALIZED (
@@ -12,7 +13,8 @@ WITH declared AS MATERIALIZED (
 ), queue AS (
     INSERT INTO jobs_queue (environment_id, name, concurrency_limit, key_concurrency_limit)
     SELECT DISTINCT ON (queue) %(environment_id)s::smallint, queue, concurrency_limit, key_concurrency_limit
-    FROM declared ORDER BY queue
+    FROM declared
+    ORDER BY queue, concurrency_limit IS NULL AND key_concurrency_limit IS NULL, id
     ON CONFLICT (environment_id, name) DO UPDATE SET
         concurrency_limit = excluded.concurrency_limit,
         key_concurrency_limit = excluded.key_concurrency_limit

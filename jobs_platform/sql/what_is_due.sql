@@ -30,6 +30,10 @@ WHERE call.environment_id = %(environment_id)s AND call.tries < %(max_tries)s
   AND (worker.id IS NULL OR worker.stopped_at IS NOT NULL OR worker.lease_until < now())
 GROUP BY call.worker_queue
 UNION ALL
-(SELECT 'schedule', '', next_fire_at, now() FROM jobs_schedule
- WHERE is_active AND environment_id = %(environment_id)s AND next_fire_at IS NOT NULL
- ORDER BY next_fire_at LIMIT 1)
+(SELECT 'schedule', '', schedule.next_fire_at, now() FROM jobs_schedule AS schedule
+ WHERE schedule.is_active AND schedule.environment_id = %(environment_id)s
+   AND schedule.next_fire_at IS NOT NULL
+   AND EXISTS (
+       SELECT FROM jobs_task_definition AS task
+       WHERE task.environment_id = schedule.environment_id AND task.task_id = schedule.task_id)
+ ORDER BY schedule.next_fire_at LIMIT 1)
