@@ -82,7 +82,7 @@ class Child:
         for pid in _descendants(self.pid):
             with suppress(ProcessLookupError):
                 groups.add(os.getpgid(pid))
-        return groups - {self.pid}
+        return groups - {self.pid, os.getpgrp()}
 
     def stop(self, *, patience_seconds: float) -> None:
         """Ask it to stop; `kill` is due when its patience is over."""

@@ -20,7 +20,7 @@ from django.db import connections
 from jobs_platform.api import dev_login
 from jobs_platform.domain.configuration import Configuration
 from jobs_platform.embedded.address import WEB_ADDRESS_FILE
-from jobs_platform.management import readiness
+from jobs_platform.management import debugger, readiness
 from jobs_platform.management.child import Program
 from jobs_platform.management.child_output import LogFiles, PrefixedLines
 from jobs_platform.management.jobs_command import CommandFailure
@@ -170,7 +170,9 @@ def _programs(plan: Plan, *, listening: socket.socket, url: str) -> list[Program
         Program("beat", _django("beat"), environment),
     ]
     if plan.is_debugging:
-        return [*programs, Program("worker", _django("worker"), environment, is_foreground=True)]
+        debugged = environment | {"PYTHONBREAKPOINT": debugger.HOOK}
+        worker = _django("worker", "--pool", "solo")
+        return [*programs, Program("worker", worker, debugged, is_foreground=True)]
     numbers = range(1, plan.workers + 1)
     names = ["worker"] if plan.workers == 1 else [f"worker-{number}" for number in numbers]
     return [*programs, *(Program(name, _django("worker"), environment) for name in names)]
@@ -189,14 +191,14 @@ def _environment(plan: Plan, *, url: str) -> dict[str, str]:
     return environment
 
 
-def _django(command: str) -> tuple[str, ...]:
+def _django(command: str, *arguments: str) -> tuple[str, ...]:
     """Another command of this project, called as this one was.
 
     Without checks: one module that does not import must not stop the others' tasks.
     """
     script = Path(sys.argv[0])
     start = (str(script),) if script.name == "manage.py" else ("-m", "django")
-    return (sys.executable, *start, command, "--skip-checks")
+    return (sys.executable, *start, command, *arguments, "--skip-checks")
 
 
 def _base() -> Path:
