@@ -41,6 +41,17 @@ class ReadOnlyQuerySet(models.QuerySet[Any]):
     def delete(self) -> NoReturn:
         _refuse(self.model.__name__, "delete")
 
+    def _insert(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """The way of a fixture, which goes round `save`."""
+        _refuse(self.model.__name__, "save")
+
+    def _update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse(self.model.__name__, "save")
+
+    def _raw_delete(self, using: str | None) -> NoReturn:
+        """The way of a cascade that begins at somebody else's row."""
+        _refuse(self.model.__name__, "delete")
+
 
 class EngineModel(models.Model):
     """Base of every table that the engine owns."""
@@ -49,6 +60,7 @@ class EngineModel(models.Model):
 
     class Meta:
         abstract = True
+        base_manager_name = "objects"
 
     def save(self, *args: Any, **kwargs: Any) -> NoReturn:
         _refuse(type(self).__name__, "save")
