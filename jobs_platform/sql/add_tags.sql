@@ -4,7 +4,7 @@ UPDATE jobs_run AS run SET
     version = run.version + 1,
     tags = run.tags || ARRAY(
         SELECT new.tag FROM unnest(%(tags)s::text[]) WITH ORDINALITY AS new (tag, position)
-        WHERE new.tag <> ALL (run.tags) ORDER BY new.position
+        WHERE new.tag <> ALL (run.tags) GROUP BY new.tag ORDER BY min(new.position)
     )
 WHERE run.id = %(run_id)s
 RETURNING run.tags

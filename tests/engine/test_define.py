@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from jobs_platform.domain.retrying import RetryPolicy
 from jobs_platform.engine.environments import environment_id
 from jobs_platform.engine.read import known_tasks
 from jobs_platform.models import Queue, Schedule, TaskDefinition
 from jobs_platform.sdk.queue import Queue as DeclaredQueue
-from jobs_platform.domain.retrying import RetryPolicy
 from tests.engine.declaring import a_task, define
 from tests.world import World
 

@@ -101,7 +101,7 @@ def test_beat_that_dies_before_its_commit_has_fired_nothing(world: World) -> Non
 
 
 def test_nominal_time_that_has_fired_already_is_not_fired_again(world: World) -> None:
-    """A clock that was set back, or a restored backup: the schedule goes on without a second run."""
+    """A clock that was set back, or a restored backup: the schedule goes on without another run."""
     schedule = due_schedule(world)
     fire(world)
     world.sql("UPDATE jobs_schedule SET next_fire_at = %s", [schedule.next_fire_at])
