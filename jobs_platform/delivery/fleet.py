@@ -100,6 +100,7 @@ class Fleet:
             lease_seconds=configuration.lease_seconds,
             heartbeat_seconds=configuration.heartbeat_seconds,
             shutdown_timeout_seconds=configuration.shutdown_timeout_seconds,
+            cancel_grace_seconds=configuration.cancel_grace_seconds,
         )
         keeper = _start_keeper(self._charge)
         threading.Thread(

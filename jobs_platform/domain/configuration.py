@@ -57,6 +57,8 @@ class Configuration:
     """An attempt without a heartbeat for this long is lost."""
     heartbeat_seconds: float = 5.0
     shutdown_timeout_seconds: float = 30.0
+    cancel_grace_seconds: float = 30.0
+    """A cancelled attempt that does not end by itself is stopped hard after this."""
     retention_days: float | None = 90.0
     """Final runs older than this are pruned; None keeps them for ever."""
     base_url: str | None = None
@@ -203,9 +205,10 @@ _READERS: dict[str, _Reader] = {
     "LOG_LEVEL": ("log_level", _one_of(LOG_LEVELS)),
     "LOG_LINES_PER_RUN": ("log_lines_per_run", _count(0, 10_000_000)),
     "TELEMETRY": ("telemetry", _flag),
-    "LEASE_SECONDS": ("lease_seconds", _seconds(1.0)),
+    "LEASE_SECONDS": ("lease_seconds", _seconds(3.0)),
     "HEARTBEAT_SECONDS": ("heartbeat_seconds", _seconds(0.1)),
     "SHUTDOWN_TIMEOUT_SECONDS": ("shutdown_timeout_seconds", _seconds(0.0)),
+    "CANCEL_GRACE_SECONDS": ("cancel_grace_seconds", _seconds(0.0)),
     "RETENTION_DAYS": ("retention_days", _optional(_days)),
     "BASE_URL": ("base_url", _optional(_url)),
     "BASE_DIR": ("base_dir", lambda value: _text(str(value))),

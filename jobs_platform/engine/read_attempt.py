@@ -15,3 +15,8 @@ def cancelled_attempts(line: Line, attempts: Sequence[tuple[UUID, int]]) -> list
         "tokens": [token for _, token in attempts],
     }
     return [(row[0], row[1]) for row in line.execute("cancelled_attempts", params)]
+
+
+def cancelled_runs(line: Line, run_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of these runs that are cancelled."""
+    return [row[0] for row in line.execute("cancelled_runs", {"run_ids": list(run_ids)})]

@@ -44,6 +44,11 @@ def stop_worker(line: Line, worker_id: int) -> None:
     line.execute("stop_worker", {"worker_id": worker_id})
 
 
+def slots_of_worker(line: Line, worker_id: int) -> set[int]:
+    """The slots of a worker that hold claims or owe hook calls."""
+    return {row[0] for row in line.execute("slots_of_worker", {"worker_id": worker_id})}
+
+
 def give_back(line: Line, attempts: Sequence[tuple[UUID, int]]) -> list[tuple[UUID, str]]:
     """EXECUTING → QUEUED at the place they had, no attempt used; (id, worker_queue) of each."""
     if not attempts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from threading import Event
 from typing import Any
@@ -176,8 +177,11 @@ class Attempt:
 def _ends_process(error: BaseException) -> bool:
     """Whether an exception is meant for the worker: Ctrl-C, or its way to shut down.
 
-    `SystemExit` itself is a user's `sys.exit()`, which fails the attempt like any exception.
+    Such are raised in the main thread only. `SystemExit` itself is a user's `sys.exit()`, which
+    fails the attempt like any exception.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return False
     if isinstance(error, KeyboardInterrupt):
         return True
     return isinstance(error, SystemExit) and type(error) is not SystemExit

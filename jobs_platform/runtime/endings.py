@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
+import time
 
 _CAN_WAIT = hasattr(os, "pidfd_open")
+_LOOK_SECONDS = 0.05
 
 
 def exists(process_id: int) -> bool:
@@ -52,3 +55,13 @@ class Endings:
             for process_id, descriptor in self._watched.items()
             if (descriptor in ready if descriptor is not None else not exists(process_id))
         ]
+
+    def wait(self, *, seconds: float) -> None:
+        """Sleep until all have ended, or the time is over; then none is waited for any more."""
+        deadline = time.monotonic() + seconds
+        while self._watched and (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select(self.descriptors, [], [], min(left, _LOOK_SECONDS))
+            for process_id in self.ended(set(ready)):
+                self.forget(process_id)
+        for process_id in list(self._watched):
+            self.forget(process_id)

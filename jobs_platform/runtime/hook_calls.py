@@ -44,7 +44,7 @@ class HookCalls:
         for hook in self.of(name):
             try:
                 self.settle(hook(*arguments))
-            except Exception as error:  # noqa: BLE001 - a hook never changes the outcome
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - never changes the outcome
                 self.report(name, hook, error)
 
     def init(self, payload: Any) -> None:

@@ -15,7 +15,9 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -23,16 +25,21 @@ from uuid import UUID
 from jobs_platform.domain.errors import DatabaseUnavailableError
 from jobs_platform.engine.channels import CANCEL_CHANNEL
 from jobs_platform.engine.line import Line
+from jobs_platform.engine.read_attempt import cancelled_runs
 from jobs_platform.engine.recover import Progress, Recovered, recover_slot, recover_worker
-from jobs_platform.engine.worker import give_back_behind, renew_lease
+from jobs_platform.engine.worker import give_back_behind, renew_lease, slots_of_worker
 from jobs_platform.runtime.board import Board, SlotState
 from jobs_platform.runtime.endings import Endings
 
-GRACE_SECONDS = 30.0
-"""A cancelled attempt that does not end by itself is stopped hard after this."""
 STUCK_SECONDS = 2.0
 """Runs behind one that executes for so long, which its own process should have given back."""
 TURN_SECONDS = 0.5
+LEASE_MARGIN_SECONDS = 1.0
+"""Attempts are stopped so long before the lease ends."""
+GROUP_SIGNAL_SECONDS = 0.1
+"""A signal to a whole process group may end a child before the worker knows that it is to stop."""
+DEATH_SECONDS = 2.0
+"""The longest wait for the end of a process after SIGKILL."""
 
 _log = logging.getLogger("jobs_platform.keeper")
 
@@ -50,6 +57,8 @@ class Charge:
     lease_seconds: float
     heartbeat_seconds: float
     shutdown_timeout_seconds: float
+    cancel_grace_seconds: float
+    """A cancelled attempt that does not end by itself is stopped hard after this."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -64,11 +73,14 @@ class Keeper:
         self._line = Line(charge.conninfo, application_name=f"jobs keeper {charge.worker_id}")
         self._endings = Endings()
         self._endings.watch(charge.worker_pid)
-        self._renewed_at = time.monotonic()
+        self._renewed_at = 0.0
         self._stopping_since: float | None = None
-        self._condemned: dict[tuple[UUID, int], float] = {}
+        self._condemned: dict[UUID, float] = {}
+        self._recovered: set[int] = set()
+        self._is_over = False
 
     def run(self) -> None:
+        threading.Thread(target=self._guard_lease, name="jobs-lease", daemon=True).start()
         while True:
             try:
                 if not self._turn():
@@ -76,19 +88,21 @@ class Keeper:
             except DatabaseUnavailableError as error:
                 _log.warning("The keeper of worker %s waits: %s", self._charge.worker_id, error)
                 self._line.close()
-                self._guard_lease()
                 time.sleep(0.2)
 
     def _turn(self) -> bool:
         """One look at everything; False when the work is done."""
-        self._renew()
+        if time.monotonic() - self._renewed_at >= self._charge.heartbeat_seconds:
+            self._renew()
+            self._recover_remains()
+            self._look_up_cancelled()
         self._watch_children()
         ended = self._endings.ended(self._wait())
         if self._charge.worker_pid in ended:
             self._end()
             return False
         for process_id in ended:
-            self._recover(process_id)
+            self._recover(process_id, is_interrupted=self._is_stopping_soon())
         self._free_those_behind()
         self._stop_condemned()
         self._end_shutdown()
@@ -96,20 +110,45 @@ class Keeper:
 
     def _renew(self) -> None:
         now = time.monotonic()
-        if now - self._renewed_at < self._charge.heartbeat_seconds:
-            return
         lease = self._charge.lease_seconds
         if not renew_lease(self._line, self._charge.worker_id, lease_seconds=lease):
             _log.error("Worker %s lost its lease and is stopped.", self._charge.worker_id)
             self._kill_everything()
-            return
+        else:
+            self._board.lease_until = now + lease
         self._renewed_at = now
-        self._board.lease_until = now + lease
 
     def _guard_lease(self) -> None:
-        """Without a database nothing may execute beyond the lease."""
-        if time.monotonic() > self._board.lease_until - 1:
-            self._kill_everything()
+        """Nothing may execute beyond the lease: a thread of its own, as any query may hang."""
+        while time.monotonic() < self._board.lease_until - LEASE_MARGIN_SECONDS:
+            time.sleep(0.1)
+            if self._is_over:
+                return
+        _log.error("Worker %s could not renew its lease.", self._charge.worker_id)
+        self._kill_everything()
+
+    def _recover_remains(self) -> None:
+        """A statement that a dead child had sent may still have claimed runs after its recovery."""
+        slots = slots_of_worker(self._line, self._charge.worker_id)
+        known = {state.slot for state in self._board.states()}  # a slot is shown before it claims
+        for slot in slots - known:
+            self._recover(slot, is_interrupted=slot in self._recovered)
+
+    def _look_up_cancelled(self) -> None:
+        """In case a notice of cancellation was lost."""
+        current = [state.run_id for state in self._board.states() if state.run_id]
+        for run_id in cancelled_runs(self._line, current) if current else ():
+            self._condemn(run_id)
+
+    def _condemn(self, run_id: UUID) -> None:
+        grace = self._charge.cancel_grace_seconds
+        self._condemned.setdefault(run_id, time.monotonic() + grace)
+
+    def _is_stopping_soon(self) -> bool:
+        deadline = time.monotonic() + GROUP_SIGNAL_SECONDS
+        while not self._board.is_stopping and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self._board.is_stopping
 
     def _watch_children(self) -> None:
         for state in self._board.states() if self._charge.has_children else ():
@@ -123,8 +162,7 @@ class Keeper:
             descriptors=self._endings.descriptors,
         )
         for notice in notices:
-            run_id, _, token = notice.partition(":")
-            self._condemned[UUID(run_id), int(token)] = time.monotonic() + GRACE_SECONDS
+            self._condemn(UUID(notice.partition(":")[0]))
         return ready
 
     def _recover(self, slot: int, *, is_interrupted: bool = False) -> None:
@@ -142,6 +180,7 @@ class Keeper:
         if state:
             self._board.free(state.index)
         self._endings.forget(slot)
+        self._recovered.add(slot)
 
     def _free_those_behind(self) -> None:
         """A process whose GIL user code holds cannot itself give back what it has not started."""
@@ -159,22 +198,18 @@ class Keeper:
     def _stop_condemned(self) -> None:
         now = time.monotonic()
         current = {state.run_id: state for state in self._board.states() if state.run_id}
-        for (run_id, token), deadline in list(self._condemned.items()):
-            state = current.get(run_id)
-            if state is None:
-                if now > deadline:
-                    del self._condemned[run_id, token]
-            elif now > deadline:
+        for run_id in [run_id for run_id, deadline in self._condemned.items() if now > deadline]:
+            del self._condemned[run_id]
+            if run_id in current:
                 _log.warning("The cancelled run %s does not end and is stopped.", run_id)
-                del self._condemned[run_id, token]
-                self._kill(state)
+                self._kill(current[run_id])
 
     def _kill(self, state: SlotState) -> None:
         """Stop an attempt hard: its process. With threads, the other runs of it go back."""
-        if not self._charge.has_children:
+        if self._charge.has_children:
+            kill([state.process_id])
+        else:
             self._interrupt_everything()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(state.process_id, signal.SIGKILL)
 
     def _end_shutdown(self) -> None:
         if not self._board.is_stopping:
@@ -190,29 +225,20 @@ class Keeper:
     def _interrupt_everything(self) -> None:
         """Stop all slots and give back what they executed: the platform stopped it, not they."""
         states = self._board.states()
-        if self._charge.has_children:
-            self._kill_children(states)
-        else:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._charge.worker_pid, signal.SIGKILL)
+        kill({state.process_id for state in states})
         for state in states:
             self._recover(state.slot, is_interrupted=True)
 
     def _kill_everything(self) -> None:
         """Children first: once the worker is gone nobody may execute for it."""
-        self._kill_children(self._board.states())
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._charge.worker_pid, signal.SIGKILL)
-
-    def _kill_children(self, states: list[SlotState]) -> None:
-        for state in states if self._charge.has_children else ():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(state.process_id, signal.SIGKILL)
+        kill({state.process_id for state in self._board.states()})
+        kill([self._charge.worker_pid])
 
     def _end(self) -> None:
         """The worker is gone: stop what is left of it, recover what it held, and leave."""
+        self._is_over = True
         states = self._board.states()
-        self._kill_children(states)
+        kill({state.process_id for state in states})
         is_asked = self._board.is_stopping
         deadline = time.monotonic() + self._charge.lease_seconds
         while time.monotonic() < deadline:
@@ -225,6 +251,16 @@ class Keeper:
                 self._line.close()
                 time.sleep(0.5)
         self._board.remove()
+
+
+def kill(process_ids: Iterable[int]) -> None:
+    """End processes; returns when they have ended, unless the kernel cannot."""
+    endings = Endings()
+    for process_id in process_ids:
+        endings.watch(process_id)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGKILL)
+    endings.wait(seconds=DEATH_SECONDS)
 
 
 def _report(what: str, recovered: Recovered) -> None:
