@@ -24,7 +24,7 @@ from jobs_platform.settings import channel_layers, database_settings
 
 TESTS = Path(__file__).parent
 # Folders whose tests need no server; they must run without one.
-SERVERLESS = ("unit", "architecture", "embedded", "wheel")
+SERVERLESS = ("unit", "architecture", "embedded", "wheel", "e2e")
 GIVEN_DATABASE_URL = os.environ.get("DATABASE_URL")
 GIVEN_REDIS_URL = os.environ.get("REDIS_URL")
 
