@@ -1,0 +1,1 @@
+"""The tasks that our own workers execute."""
