@@ -41,6 +41,7 @@ bench: setup ## Side by side with peers; prints ratios
 	@exec $(RUN) -m benchmarks $(ARGS)
 
 soak: setup ## Hours of random work and random failures (ARGS="--minutes 30")
+	@$(RUN) -m pytest -m soak
 	@exec $(RUN) -m benchmarks.soak $(ARGS)
 
 wheel: setup ## Build the wheel into dist/
