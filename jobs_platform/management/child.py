@@ -7,10 +7,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 _GROUP_PATIENCE_SECONDS = 1.0
 """What a child leaves running when it ends has so long to notice it."""
@@ -76,14 +75,6 @@ class Child:
     def is_stopping(self) -> bool:
         return self.kill_at is not None
 
-    def other_groups(self) -> set[int]:
-        """Process groups that what it has started has made for itself."""
-        groups = set()
-        for pid in _descendants(self.pid):
-            with suppress(ProcessLookupError):
-                groups.add(os.getpgid(pid))
-        return groups - {self.pid, os.getpgrp()}
-
     def stop(self, *, patience_seconds: float) -> None:
         """Ask it to stop; `kill` is due when its patience is over."""
         deadline = time.monotonic() + patience_seconds
@@ -120,15 +111,3 @@ class Child:
                 os.killpg(self.pid, 0)
                 time.sleep(_POLL_SECONDS)
             os.killpg(self.pid, signal.SIGKILL)
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    """Children and theirs; nobody where the system does not tell (only Linux does)."""
-    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = listing.read_text().split()
-        except OSError:
-            continue  # that thread has ended
-        for child in map(int, children):
-            yield child
-            yield from _descendants(child)

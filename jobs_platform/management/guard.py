@@ -11,11 +11,17 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 _FOLLOWERS_SECONDS = 2.0
-# Each line is `GROUP …|FOLLOWER …`. $1 and $2: patience in tenths of a second.
+# $1 and $2: patience in tenths of a second. A follower is a child that has made a group of its own,
+# as a worker's keeper: it ends by itself once its parent has, and is only helped.
 _SCRIPT = """
 groups= followers=
-while IFS='|' read -r first second; do groups=$first followers=$second; done
+while read -r line; do groups=$line; done
 [ -n "$groups" ] || exit 0
+for group in $groups; do
+    for child in $(cat /proc/"$group"/task/*/children); do
+        kill -s 0 -- "-$child" && followers="$followers $child"
+    done
+done
 for group in $groups; do kill -s TERM "$group"; done
 gone() {
     for group in $1; do kill -s 0 -- "-$group" && return 1; done
@@ -52,15 +58,11 @@ class Guard:
             start_new_session=True,
         )
 
-    def watch(self, groups: Iterable[int], *, followers: Iterable[int] = ()) -> None:
-        """From now on these, and no others, are to be stopped.
-
-        Followers are groups that end by themselves once the others have; they are only helped.
-        """
+    def watch(self, groups: Iterable[int]) -> None:
+        """From now on these, and no others, are to be stopped."""
         with suppress(OSError):  # somebody killed the guard; the children are still ours to stop
             if self._process.stdin is not None:
-                line = f"{_joined(groups)}|{_joined(followers)}\n"
-                self._process.stdin.write(line.encode())
+                self._process.stdin.write(f"{' '.join(map(str, groups))}\n".encode())
                 self._process.stdin.flush()
 
     def dismiss(self) -> None:
@@ -70,10 +72,6 @@ class Guard:
             with suppress(OSError):
                 self._process.stdin.close()
         self._process.wait()
-
-
-def _joined(numbers: Iterable[int]) -> str:
-    return " ".join(map(str, numbers))
 
 
 def _tenths(seconds: float) -> str:

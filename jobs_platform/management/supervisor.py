@@ -127,7 +127,6 @@ class Supervisor:
             event = self._inbox.get(timeout=self._seconds_to_wait())
         except queue.Empty:
             self._every_second()
-            self._tell_guard()
         else:
             self._handle(event)
         if not self._is_stopping:
@@ -222,9 +221,7 @@ class Supervisor:
         return [*current, *self._replaced]
 
     def _tell_guard(self) -> None:
-        alive = self._alive()
-        followers = {group for child in alive for group in child.other_groups()}
-        self._guard.watch([child.pid for child in alive], followers=followers)
+        self._guard.watch(child.pid for child in self._alive())
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

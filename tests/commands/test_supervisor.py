@@ -119,10 +119,7 @@ def test_a_signal_stops_everything(lines: Lines) -> None:
 def test_a_killed_owner_leaves_nobody_behind() -> None:
     owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True)
     with owner, owner.stdout as said:  # type: ignore[union-attr]
-        pids: list[int] = []
-        while (line := said.readline()) and not line.startswith("guarded"):
-            pids.append(int(line))
-        assert len(pids) == 2
+        pids = [int(said.readline()) for _ in range(2)]
         owner.kill()
     wait_until(lambda: not any(map(_exists, pids)), timeout=20)
 
@@ -131,20 +128,7 @@ OWNER = """
 import sys
 from jobs_platform.management import guard, supervisor
 from jobs_platform.management.child import Program
-
-class Guard(guard.Guard):
-    def watch(self, groups, *, followers=()):
-        super().watch(groups, followers=followers)
-        if followers and len(seen) == 2:
-            print("guarded", flush=True)
-
-def write(name, line):
-    seen.append(line)
-    print(line, flush=True)
-
-seen = []
-supervisor.ORPHAN_SECONDS, supervisor._ROUND_SECONDS, supervisor.Guard = 0.2, 0.05, Guard
-guard._FOLLOWERS_SECONDS = 0.2
+supervisor.ORPHAN_SECONDS = guard._FOLLOWERS_SECONDS = 0.2
 deaf = "import os, signal, time; signal.signal(15, signal.SIG_IGN); print(os.getpid()); "
 deaf += "time.sleep(60)"
 python = (sys.executable, "-Suc")
@@ -153,7 +137,7 @@ programs = [
     Program("near", (*python, deaf)),
     Program("far", (*python, far + "; time.sleep(60)")),
 ]
-supervisor.Supervisor(programs, write=write).run()
+supervisor.Supervisor(programs, write=lambda _, line: print(line, flush=True)).run()
 """
 
 
