@@ -100,7 +100,7 @@ def retrieve_batch(batch_id: UUID) -> Batch:
     is_over = not set(counts) & LIVE  # runs and count commit together, and old runs are pruned
     return Batch(
         id=encode("batch", batch_id),
-        status="COMPLETED" if is_over else "PENDING",
+        status=Status.COMPLETED.value if is_over else "PENDING",
         run_count=row.run_count,
         counts=counts,
         created_at=row.created_at,

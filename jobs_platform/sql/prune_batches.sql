@@ -1,6 +1,6 @@
 -- Delete old batches that have no run left, and workers that stopped long ago and hold nothing.
 -- Parameters: environment_id, older_than_seconds, limit. Returns: how many batches.
--- Index: jobs_run_batch.
+-- Locks: the batches and workers that go. Index: jobs_run_batch.
 WITH batch AS (
     DELETE FROM jobs_batch WHERE id IN (
         SELECT id FROM jobs_batch AS old

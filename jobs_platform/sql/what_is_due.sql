@@ -1,5 +1,5 @@
 -- Everything that the clock has to look at, in one statement: the idle cost of a beat.
--- Parameters: environment_id.
+-- Parameters: environment_id, max_tries (of a hook call).
 -- Returns rows (kind, detail, at): `lost` with a worker id, `schedule`, `hook_call` and `claimable`
 --   with a worker queue; `at` is when it is due, which may be ahead.
 -- Index: jobs_run_claimable read loosely, one step for each worker queue; the rest are tiny tables.

@@ -1,0 +1,146 @@
+"""The hot statements use their index on a table that is worth one, whatever statistics say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jobs_platform.engine import ledger
+from jobs_platform.engine.claim import LONG_AGO
+from jobs_platform.engine.hook_call import MAX_TRIES
+from jobs_platform.sql import statement
+from tests.world import World, completed
+
+RUNS = 5_000
+QUEUES = 4
+_FILL = """
+    INSERT INTO jobs_run (id, environment_id, task_id, status, queue, worker_queue, run_at, payload,
+                          max_attempts, is_claimable, finished_at, batch_id)
+    SELECT gen_random_uuid(), %(environment_id)s, 'task',
+           CASE WHEN n %% 10 = 0 THEN 'QUEUED' ELSE 'COMPLETED' END, 'task',
+           CASE WHEN n %% 10 = 0 THEN 'queue-' || n %% 4 ELSE 'default' END,
+           now() - n * interval '1 second', '{}', 3, n %% 10 = 0,
+           CASE WHEN n %% 10 <> 0 THEN now() END, NULL
+    FROM generate_series(1, %(runs)s) AS n
+"""
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def scans(world: World, name: str, params: dict[str, Any]) -> dict[str, set[str]]:
+    """How each table is read by a statement: names of indexes, or `Seq Scan`."""
+    line = world.line
+    with line.transaction():
+        rows = line.connection.execute(
+            f"EXPLAIN (FORMAT JSON) {statement(name)}", params, prepare=False
+        ).fetchall()
+    plan = rows[0][0] if isinstance(rows[0][0], list) else json.loads(rows[0][0])
+    found: dict[str, set[str]] = {}
+    for node in nodes(plan[0]["Plan"]):
+        if node["Node Type"] == "ModifyTable":
+            continue
+        if "Relation Name" in node and "Index Name" not in node:
+            found.setdefault(node["Relation Name"], set()).add(node["Node Type"])
+        elif "Index Name" in node and "Relation Name" in node:
+            found.setdefault(node["Relation Name"], set()).add(node["Index Name"])
+        elif "Index Name" in node:
+            found.setdefault("bitmap", set()).add(node["Index Name"])
+    return found
+
+
+@pytest.fixture
+def full(world: World) -> World:
+    """Many runs, most of them over, as in a table with history."""
+    world.sql(_FILL, {"environment_id": world.environment_id, "runs": RUNS})
+    world.sql("ANALYZE jobs_run")
+    return world
+
+
+def exchange(world: World, **changed: Any) -> dict[str, Any]:
+    return ledger.outcome_params(changed.pop("outcomes", []), hook_worker_id=None) | {
+        "worker_id": world.holder.worker_id,
+        "slot": 1,
+        "environment_id": world.environment_id,
+        "worker_queue": "queue-0",
+        "limit": 8,
+        "number": 1,
+        "previous_number": 0,
+        "low_water": LONG_AGO,
+        **changed,
+    }
+
+
+def test_claim_goes_by_the_index_of_claimable_runs(full: World) -> None:
+    found = scans(full, "finish_and_claim", exchange(full))
+    assert found["jobs_run"] == {"jobs_run_claimable", "jobs_run_pkey"}
+    assert found["jobs_worker"] == {"jobs_worker_pkey"}
+    assert found["jobs_claim"] == {"jobs_claim_pkey"}
+
+
+def test_claim_reads_no_more_entries_than_it_needs(full: World) -> None:
+    """Its index gives the order, so a long queue costs no more than a short one."""
+    line, name = full.line, "finish_and_claim"
+    with line.transaction():
+        ((plan,),) = line.connection.execute(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement(name)}", exchange(full), prepare=False
+        ).fetchall()
+        read = [
+            node["Actual Rows"] * node["Actual Loops"]
+            for node in nodes(plan[0]["Plan"])
+            if node.get("Index Name") == "jobs_run_claimable"
+        ]
+        sorts = [node for node in nodes(plan[0]["Plan"]) if node.get("Node Type") == "Sort"]
+    assert len(read) == 1
+    assert read[0] <= 8
+    assert not [node for node in sorts if "run.run_at" in node.get("Sort Key", ())]
+
+
+def test_finish_goes_by_the_primary_key(full: World) -> None:
+    run = full.executing()
+    found = scans(full, "finish_and_claim", exchange(full, outcomes=[completed(run)], limit=0))
+    assert found["jobs_run"] == {"jobs_run_claimable", "jobs_run_pkey"}
+
+
+def test_clock_steps_through_worker_queues(full: World) -> None:
+    full.trigger()
+    params = {"environment_id": full.environment_id, "max_tries": MAX_TRIES}
+    found = scans(full, "what_is_due", params)
+    assert found["jobs_run"] == {"jobs_run_claimable"}
+    with full.line.transaction():
+        ((plan,),) = full.line.connection.execute(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement('what_is_due')}", params, prepare=False
+        ).fetchall()
+    read = sum(
+        node["Actual Rows"] * node["Actual Loops"]
+        for node in nodes(plan[0]["Plan"])
+        if node.get("Index Name") == "jobs_run_claimable"
+    )
+    assert 1 <= read <= QUEUES + 2
+
+
+@pytest.mark.parametrize("name", ["give_back", "live_attempts", "cancelled_attempts"])
+def test_named_attempts_are_found_by_primary_key(full: World, name: str) -> None:
+    run = full.executing()
+    params = {"run_ids": [run.id], "tokens": [run.fencing_token]}
+    assert scans(full, name, params)["jobs_run"] == {"jobs_run_pkey"}
+
+
+def test_family_is_found_by_parent(full: World) -> None:
+    parent = full.trigger()
+    full.trigger(parent_id=parent)
+    found = scans(full, "lock_family", {"run_id": parent})
+    assert found["jobs_run"] == {"jobs_run_pkey", "jobs_run_parent"}
+
+
+def test_pruning_goes_by_the_time_in_the_id(full: World) -> None:
+    params = {"environment_id": full.environment_id, "older_than_seconds": 86_400.0, "limit": 10}
+    found = scans(full, "prune_runs", params)
+    assert "Seq Scan" not in set().union(*found.values())
+    assert found["jobs_run"] == {"jobs_run_pkey"}
