@@ -13,8 +13,11 @@ import time
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError
-from django.db.models import QuerySet
+import psycopg
+from celery.schedules import schedstate
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db.models import F, Q, QuerySet
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
@@ -46,8 +49,10 @@ class JobsScheduler(DatabaseScheduler):
     """django-celery-beat's scheduler, and the sweeps of the platform."""
 
     def __init__(self, *args: Any, lazy: bool = False, **kwargs: Any) -> None:
-        self._claimed_from: dict[str, datetime | None] = {}
+        self._claimed_from: datetime | None = None
+        self._reserved: Any = None
         self._changes_seen_at = 0.0
+        self._must_reload = False
         super().__init__(*args, lazy=lazy, **kwargs)
         self.clock = None if lazy else Clock()
 
@@ -56,8 +61,10 @@ class JobsScheduler(DatabaseScheduler):
         until_next = self.clock.look() if self.clock else TICK_SECONDS
         try:
             until_periodic = super().tick(*args, **kwargs)
-        except DatabaseError as error:
-            _log.warning("Periodic tasks wait for the database: %s", error)
+        except (DatabaseError, InterfaceError, ObjectDoesNotExist) as error:
+            _log.warning("Periodic tasks are read again: %s", error)
+            close_old_connections()
+            self._must_reload = True  # the entry at hand has left the heap
             until_periodic = _AWAY_SECONDS
         wait = max(0.0, min(until_next, until_periodic, TICK_SECONDS))
         if self.clock and wait:
@@ -82,27 +89,41 @@ class JobsScheduler(DatabaseScheduler):
     def schedule_changed(self) -> bool:
         """The library asks three times a tick; the answer keeps for two seconds."""
         now = time.monotonic()
-        if now - self._changes_seen_at < _CHANGES_SECONDS:
+        if now - self._changes_seen_at < _CHANGES_SECONDS and not self._must_reload:
             return False
         self._changes_seen_at = now
-        return bool(super().schedule_changed())
+        has_changed = bool(super().schedule_changed())
+        must_reload, self._must_reload = self._must_reload, False
+        return has_changed or must_reload
 
-    @property
-    def producer(self) -> Any:
-        """One that fails when Redis is away, instead of trying for ever in front of every sweep."""
-        return self.app.amqp.Producer(self.app.connection_for_write(), auto_declare=False)
+    producer = None
+    """The library's would try for ever to reach Redis, in front of every sweep."""
+
+    def is_due(self, entry: ModelEntry) -> Any:
+        """Nothing is due while Redis is away: it would be claimed, and lost."""
+        state = super().is_due(entry)
+        if state[0] and not wakeups.bell().answers():
+            return schedstate(False, _AWAY_SECONDS)
+        return state
 
     def reserve(self, entry: ModelEntry) -> ModelEntry:
-        self._claimed_from[entry.name] = entry.model.last_run_at
-        return super().reserve(entry)
+        self._claimed_from = entry.model.last_run_at
+        self._reserved = super().reserve(entry)
+        return self._reserved
 
     def apply_entry(self, entry: ModelEntry, producer: Any = None) -> None:
         """Publish a periodic task, unless another beat has done so for this due time."""
-        was = self._claimed_from.pop(entry.name, entry.model.last_run_at)
-        if _claim(entry, was):
-            super().apply_entry(entry, producer=producer)
-        else:
-            self._dirty.discard(entry.name)
+        if not _claim(entry.model, self._claimed_from):
+            # What the other one wrote is what this one has to go on from.
+            entry.model.refresh_from_db(fields=["last_run_at", "total_run_count"])
+            self._reserved.last_run_at = entry.model.last_run_at or self._claimed_from
+            return
+        with self.app.connection_for_write() as connection:
+            super().apply_entry(entry, self.app.amqp.Producer(connection, auto_declare=False))
+
+    def sync(self) -> None:
+        """Nothing is to be written later: claims write at once, and may be older by then."""
+        self._dirty.clear()
 
 
 class Clock:
@@ -123,8 +144,10 @@ class Clock:
             return self._sweep()
         except DatabaseUnavailableError as error:
             _log.warning("The clock waits for the database: %s", error)
-            self._line.close()
-            return _AWAY_SECONDS
+        except (JobsError, psycopg.Error):
+            _log.exception("The clock goes on after an error.")
+        self._line.close()
+        return _AWAY_SECONDS
 
     def wait(self, seconds: float) -> None:
         """Sleep, but wake for a notice that something is due."""
@@ -188,7 +211,10 @@ class Clock:
             self._register()
 
 
-def _claim(entry: ModelEntry, was: datetime | None) -> bool:
+def _claim(model: PeriodicTask, was: datetime | None) -> bool:
     """Whether this beat is the one that fires this due time."""
-    rows = PeriodicTask.objects.filter(pk=entry.model.pk, last_run_at=was)
-    return bool(rows.update(last_run_at=entry.model.last_run_at))
+    is_untouched = Q(last_run_at=was) | Q(last_run_at__isnull=True)
+    rows = PeriodicTask.objects.filter(is_untouched, pk=model.pk, enabled=True)
+    return bool(
+        rows.update(last_run_at=model.last_run_at, total_run_count=F("total_run_count") + 1)
+    )

@@ -52,7 +52,8 @@ class Bell:
             url,
             socket_timeout=_TIMEOUT_SECONDS,
             socket_connect_timeout=_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
+            # Once more over a new connection: the old one may be from before a restart of Redis.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             health_check_interval=15,
         )
         self._push = self._client.register_script(_PUSH)
@@ -71,6 +72,16 @@ class Bell:
             self._keep_quiet(error)
             return False
         return True
+
+    def answers(self) -> bool:
+        """Whether Redis is there; says no at once for a while after it was not."""
+        if time.monotonic() < self._quiet_until:
+            return False
+        try:
+            return bool(self._client.ping())
+        except redis.RedisError as error:
+            self._keep_quiet(error)
+            return False
 
     def waiting(self, worker_queue: str) -> int:
         """How many wake-ups lie in the list; `redis.RedisError` when Redis is away."""

@@ -152,7 +152,7 @@ class Fleet:
         assert process.wait(seconds=60) == 0, process.said()
 
     def worker(self, *, pool: str = "prefork", concurrency: int = 2, **jobs: Any) -> Process:
-        options = ["--pool", pool, "--concurrency", str(concurrency)]
+        options = ["--pool", pool, "--concurrency", str(concurrency), "--loglevel", "INFO"]
         return self.start(f"worker-{pool}", [*MANAGE, "worker", *options], **jobs)
 
     def beat(self, **jobs: Any) -> Process:
