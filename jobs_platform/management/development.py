@@ -163,8 +163,7 @@ def _published(data_dir: Path, *, url: str) -> Iterator[None]:
 def _programs(plan: Plan, *, listening: socket.socket, url: str) -> list[Program]:
     environment = _environment(plan, url=url)
     descriptor = listening.fileno()
-    module, _, name = settings.ASGI_APPLICATION.rpartition(".")
-    daphne = ("-m", "daphne", "--fd", str(descriptor), "-v", "0", f"{module}:{name}")
+    daphne = ("-m", "daphne", "--fd", str(descriptor), "-v", "0", _asgi_application())
     programs = [
         Program("web", (sys.executable, *daphne), environment, file_descriptors=(descriptor,)),
         Program("beat", _django("beat"), environment),
@@ -176,6 +175,16 @@ def _programs(plan: Plan, *, listening: socket.socket, url: str) -> list[Program
     numbers = range(1, plan.workers + 1)
     names = ["worker"] if plan.workers == 1 else [f"worker-{number}" for number in numbers]
     return [*programs, *(Program(name, _django("worker"), environment) for name in names)]
+
+
+def _asgi_application() -> str:
+    """As daphne wants it."""
+    dotted = getattr(settings, "ASGI_APPLICATION", None)
+    if not dotted:
+        message = 'The settings name no ASGI_APPLICATION, such as "yourproject.asgi.application".'
+        raise CommandFailure("configuration_invalid", message)
+    module, _, name = dotted.rpartition(".")
+    return f"{module}:{name}"
 
 
 def _environment(plan: Plan, *, url: str) -> dict[str, str]:
