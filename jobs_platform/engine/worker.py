@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from jobs_platform.engine import ledger
-from jobs_platform.engine.hook_call import release_hook_calls_of_slot
+from jobs_platform.engine.hook_call import release_hook_calls, release_hook_calls_of_slot
 from jobs_platform.engine.line import Line
 
 
@@ -50,10 +50,17 @@ def slots_of_worker(line: Line, worker_id: int) -> set[int]:
 
 
 def give_back(line: Line, attempts: Sequence[tuple[UUID, int]]) -> list[tuple[UUID, str]]:
-    """EXECUTING → QUEUED at the place they had, no attempt used; (id, worker_queue) of each."""
+    """EXECUTING → QUEUED at the place they had, no attempt used; (id, worker_queue) of each.
+
+    One that was cancelled meanwhile ends here: nobody else will execute it and call its hooks.
+    """
     if not attempts:
         return []
-    return [(row[0], row[1]) for row in ledger.give_back(line.execute, attempts=attempts)]
+    given_back = [(row[0], row[1]) for row in ledger.give_back(line.execute, attempts=attempts)]
+    refused = [attempt for attempt in attempts if attempt[0] not in dict(given_back)]
+    if refused:
+        _end_cancelled(line, refused)
+    return given_back
 
 
 def give_back_unknown(
@@ -92,3 +99,16 @@ def give_back_behind(line: Line, worker_id: int, *, slot: int, number: int, star
             for pair in list(zip(run_ids, tokens, strict=True))[started:]
         ]
         return len(give_back(line, attempts))
+
+
+def _end_cancelled(line: Line, attempts: Sequence[tuple[UUID, int]]) -> None:
+    """Those of these attempts that were cancelled end here: their hook calls are anybody's."""
+    params = {
+        "run_ids": [run_id for run_id, _ in attempts],
+        "tokens": [token for _, token in attempts],
+        "cpu_seconds": [None] * len(attempts),
+        "peak_memory_bytes": [None] * len(attempts),
+    }
+    cancelled = [row[0] for row in line.execute("stop_attempts", params)]
+    if cancelled:
+        release_hook_calls(line, cancelled)

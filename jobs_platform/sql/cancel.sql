@@ -1,5 +1,6 @@
 -- Cancel runs that `lock_family` has locked; final ones are left alone.
--- Parameters: run_ids (ascending), message (the reason, as the run's error), event_data (JSON: the reason, the run that was asked for).
+-- Parameters: run_ids (ascending), message (the reason, as the error of the runs), event_data (JSON:
+--   the reason, the run that was asked for).
 -- Returns: id, fencing_token, worker_id (null unless an attempt is live), worker_queue.
 -- Hook calls: made by the worker that holds the live attempt, else by any.
 -- Locks: the runs, held already. Index: primary key.

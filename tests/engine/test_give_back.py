@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.worker import give_back, give_back_behind, give_back_unknown
-from jobs_platform.models import Attempt
+from jobs_platform.models import Attempt, HookCall
 from tests.world import World, completed, retried
 
 
@@ -56,6 +56,22 @@ def test_what_is_over_is_not_given_back(world: World) -> None:
     assert give_back(world.line, attempts) == []
     assert give_back(world.line, []) == []
     world.check()
+
+
+def test_cancelled_run_that_is_given_back_ends_and_its_hook_call_is_free(world: World) -> None:
+    """Nobody will execute it, so nobody else would ever make the call."""
+    run = world.executing()
+    cancel(run.id)
+    assert give_back(world.line, [(run.id, run.fencing_token)]) == []
+    assert Attempt.objects.get().status == Status.CANCELED
+    assert HookCall.objects.get().worker_id is None
+
+
+def test_cancelled_run_of_a_lost_reply_is_freed_too(world: World) -> None:
+    run = world.executing()
+    cancel(run.id)
+    assert give_back_unknown(world.line, world.holder.worker_id, 1, known=[]) == 0
+    assert HookCall.objects.get().worker_id is None
 
 
 def test_old_outcome_of_a_run_given_back_is_refused(world: World) -> None:
