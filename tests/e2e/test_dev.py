@@ -21,6 +21,8 @@ import pytest
 from tests.conftest import make_data_dir
 from tests.waiting import wait_until
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 PROJECT = Path(__file__).parents[2]
 MARK = "JOBS_TEST_MARK"
 STOP_SECONDS = 30.0
