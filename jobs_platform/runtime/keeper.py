@@ -29,7 +29,7 @@ from jobs_platform.engine.read_attempt import cancelled_runs
 from jobs_platform.engine.recover import Progress, Recovered, recover_slot, recover_worker
 from jobs_platform.engine.worker import give_back_behind, renew_lease, slots_of_worker
 from jobs_platform.runtime.board import Board, SlotState
-from jobs_platform.runtime.endings import Endings
+from jobs_platform.runtime.endings import Endings, exists
 
 STUCK_SECONDS = 2.0
 """Runs behind one that executes for so long, which its own process should have given back."""
@@ -88,7 +88,15 @@ class Keeper:
             except DatabaseUnavailableError as error:
                 _log.warning("The keeper of worker %s waits: %s", self._charge.worker_id, error)
                 self._line.close()
+                if self._is_forsaken():
+                    self._board.remove()
+                    return
                 time.sleep(0.2)
+
+    def _is_forsaken(self) -> bool:
+        """The worker is gone and so is its lease: without a database the rest is the clock's."""
+        is_lapsed = time.monotonic() > self._board.lease_until
+        return is_lapsed and not exists(self._charge.worker_pid)
 
     def _turn(self) -> bool:
         """One look at everything; False when the work is done."""

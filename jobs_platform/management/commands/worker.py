@@ -42,7 +42,7 @@ class Command(BaseCommand):
         queues = [list_name(name) for name in options["machine"] or WORKER_QUEUES]
         if not options["machine"]:
             queues.append(OWN_TASKS_QUEUE)
-        arguments = ["worker", "--pool", options["pool"], "--queues", ",".join(queues)]
+        arguments = ["--quiet", "worker", "--pool", options["pool"], "--queues", ",".join(queues)]
         if options["concurrency"] is not None:
             arguments += ["--concurrency", str(options["concurrency"])]
         arguments += ["--loglevel", options["loglevel"]]
