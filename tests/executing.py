@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import monotonic
 
@@ -101,14 +102,13 @@ class InProcessWorker:
             finally:
                 connections.close_all()
 
-        thread = threading.Thread(target=work, name="jobs-test-worker")
-        with Capture():
-            thread.start()
+        with Capture(), ThreadPoolExecutor(1, "jobs-test-worker") as pool:
+            working = pool.submit(work)
             try:
                 yield
             finally:
                 is_over.set()
-                thread.join()
+                working.result()
 
     def close(self) -> None:
         self._process.stop()
