@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 
 import pytest
@@ -11,6 +14,7 @@ from django.db import connection, transaction
 
 from jobs_platform import PayloadValidationError, Run, hooks, runs
 from jobs_platform.sdk.handles import RunHandle
+from tasks.examples.async_task import check_addresses
 from tasks.examples.create_invoice import CreateInvoice, create_invoice
 from tasks.examples.fan_out import country_report, country_reports
 from tasks.examples.hello_world import hello_world
@@ -181,6 +185,19 @@ def test_lines_have_levels_fields_and_sources(worker: InProcessWorker) -> None:
     assert not any("LOG_LEVEL" in message for message in by_message)
 
 
+def test_all_addresses_are_asked_at_the_same_time(worker: InProcessWorker) -> None:
+    """A socket whose queue is full takes no connection and refuses none."""
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as listening, full() as silent:
+        known = {"open": address(listening), "silent": silent, "closed": "127.0.0.1:1"}
+        handle = check_addresses.trigger(
+            {"addresses": [*known.values(), "127.0.0.1:99999"], "timeout_seconds": 0.3}
+        )
+        run = runs.retrieve(executed(worker, handle))
+    assert run.output == {place: state for state, place in known.items()} | {
+        "127.0.0.1:99999": "closed"
+    }
+
+
 def test_each_country_gets_a_report_of_its_own(worker: InProcessWorker) -> None:
     heights = [("IS", "169"), ("IS", "8"), ("NO", "681")]
     ImportedRow.objects.bulk_create(
@@ -221,6 +238,24 @@ def all_tasks_hooked() -> Iterator[None]:
 def executed(worker: InProcessWorker, handle: RunHandle) -> RunHandle:
     worker.execute_until_idle()
     return handle
+
+
+@contextmanager
+def full() -> Iterator[str]:
+    """The address of a listening socket that does not answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, ExitStack() as waiting:
+        while True:
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listening.getsockname())
+            if not select.select([], [client], [], 0.05)[1]:
+                break
+        yield address(listening)
+
+
+def address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()
+    return f"{host}:{port}"
 
 
 def messages(handle: RunHandle) -> list[str]:
