@@ -147,10 +147,10 @@ class Fleet:
         for worker_queue in self._worker_queues:
             wakeups.ring(worker_queue, self._slots)
 
-    def shutting_down(self) -> None:
+    def shutting_down(self, *, at_once: bool) -> None:
         """Nothing more is claimed; the keeper ends what takes too long."""
         if self._board is not None and os.getpid() == self._main_pid:
-            self._board.stop()
+            self._board.stop(at_once=at_once)
 
     def end_process(self) -> None:
         if self._process is not None:
@@ -214,13 +214,25 @@ def _end_process(**_: Any) -> None:
 
 
 @signals.worker_ready.connect(weak=False)
-def _ready(**_: Any) -> None:
+def _ready(sender: Any, **_: Any) -> None:
     _fleet.ready()
+    _notice_a_cold_shutdown(sender)
+
+
+def _notice_a_cold_shutdown(consumer: Any) -> None:
+    """Celery says that it terminates its children only after it has done so."""
+    cancel = consumer.cancel_active_requests
+
+    def stop_and_cancel() -> None:
+        _fleet.shutting_down(at_once=True)
+        cancel()
+
+    consumer.cancel_active_requests = stop_and_cancel
 
 
 @signals.worker_shutting_down.connect(weak=False)
-def _shutting_down(**_: Any) -> None:
-    _fleet.shutting_down()
+def _shutting_down(how: str, **_: Any) -> None:
+    _fleet.shutting_down(at_once=how != "Warm")
 
 
 @signals.worker_shutdown.connect(weak=False)

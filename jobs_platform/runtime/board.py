@@ -19,6 +19,7 @@ from jobs_platform.runtime.endings import exists
 _HEADER = struct.Struct("<dqq")  # lease_until, is_stopping, number of slots
 _SLOT = struct.Struct("<qqqqqqd16s")
 # sequence, slot id, process id, claim number, runs in the claim, runs started, since, current run
+_GRACEFULLY, _AT_ONCE = 1, 2
 _HEADER_SIZE = 64
 _SLOT_SIZE = 128
 _NOBODY = UUID(int=0)
@@ -73,8 +74,13 @@ class Board:
         """Whether the worker shuts down: nothing more is claimed."""
         return bool(struct.unpack_from("<q", self._memory, 8)[0])
 
-    def stop(self) -> None:
-        struct.pack_into("<q", self._memory, 8, 1)
+    @property
+    def is_stopping_at_once(self) -> bool:
+        """Whether running work is not waited for either."""
+        return bool(struct.unpack_from("<q", self._memory, 8)[0] == _AT_ONCE)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        struct.pack_into("<q", self._memory, 8, _AT_ONCE if at_once else _GRACEFULLY)
 
     def write(self, state: SlotState) -> None:
         """Say what a slot is doing. The sequence is odd while the rest is being written."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from jobs_platform.engine.handoff import Holder
 from jobs_platform.runtime import interrupt
 from jobs_platform.runtime.slot import Slot, Surroundings
+from jobs_platform.runtime.stop_signal import handle_stop_signal
 from jobs_platform.runtime.watch import Watch
 
 SPARE = 4
@@ -77,6 +78,8 @@ class WorkerProcess:
             self._slots[slot_id] = slot = Slot(holder, self._free_place(), self._around)
             if not self._is_started:
                 self._is_started = True
+                if self._has_children_ids:
+                    handle_stop_signal(self._around.board)
                 self._watch.start()
         return slot
 
