@@ -11,11 +11,20 @@ _WEIGHT = 0.3
 class Pace:
     """The size of the next claim, from how long the runs of the last ones took."""
 
-    __slots__ = ("_seconds_per_run", "limit")
+    __slots__ = ("_latest", "_seconds_per_run", "limit")
 
     def __init__(self) -> None:
         self.limit = 1
         self._seconds_per_run: float | None = None
+        self._latest: dict[str, float] = {}
+
+    def observe_run(self, task_id: str, seconds: float) -> None:
+        """Take note of how long a run of this task took."""
+        self._latest[task_id] = seconds
+
+    def is_short(self, task_id: str) -> bool:
+        """Whether runs of this task are known to be over soon."""
+        return self._latest.get(task_id, WORTH_SECONDS) < WORTH_SECONDS
 
     def observe(self, runs: int, seconds: float) -> None:
         """Take note of a finished claim; the next one at most doubles."""

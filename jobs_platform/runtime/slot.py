@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from jobs_platform.domain.errors import DatabaseUnavailableError, UnknownTaskErr
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.domain.payloads import make_storable
 from jobs_platform.engine.cancel import stop_attempts
-from jobs_platform.engine.claim import LONG_AGO, Taken, Want, finish_and_claim
+from jobs_platform.engine.claim import Taken, Want, finish_and_claim
 from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
 from jobs_platform.engine.hook_call import release_hook_calls
 from jobs_platform.engine.line import Line
@@ -30,6 +29,7 @@ from jobs_platform.runtime.final_hooks import CallsHooks, FinalHooks
 from jobs_platform.runtime.hand import Hand
 from jobs_platform.runtime.interrupt import Interrupt
 from jobs_platform.runtime.log_buffer import LogBuffer
+from jobs_platform.runtime.low_water import LowWater
 from jobs_platform.runtime.pace import Pace
 
 BUDGET_SECONDS = 1.0
@@ -40,9 +40,11 @@ UNKNOWN_TASK_SECONDS = 5.0
 """A run of a task that this worker does not know waits so long for one that does."""
 BROKEN_SECONDS = 1.0
 """A run that the platform itself failed to execute waits so long for its next attempt."""
-_SLACK = timedelta(milliseconds=100)
-"""A trigger may commit so much later than it began and still be seen at once."""
-_FULL_LOOK_SECONDS = 1.0
+LINGER_SECONDS = 0.005
+LINGER_LOOKS = 2
+"""Where runs keep coming, looking again so often is cheaper than being woken for the next one."""
+HOOKS_SECONDS = 1.0
+"""How often a busy slot looks for hook calls that others have left."""
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
@@ -79,8 +81,8 @@ class Slot:
         self._line = Line(around.conninfo, application_name=f"jobs slot {holder.slot}")
         self._pace = Pace()
         self._number = 0
-        self._low_water = LONG_AGO
-        self._full_look_at = 0.0
+        self._low_water = LowWater()
+        self._looked_for_hooks_at = 0.0
         self._runs: dict[UUID, ClaimedRun] = {}
         self._is_sure = True
         """Whether the database and this slot agree on what it has claimed."""
@@ -132,22 +134,39 @@ class Slot:
     def _drain(self, worker_queue: str) -> int:
         self.worker_queue = worker_queue
         until = time.monotonic() + BUDGET_SECONDS
-        self._low_water = LONG_AGO
-        executed = 0
+        self._low_water.rewind()
+        executed = claims = pauses = 0
         while True:
             is_over = self._around.board.is_stopping or time.monotonic() >= until
-            taken = self._exchange(0 if is_over else self._pace.limit)
+            limit = 0 if is_over else self._pace.limit
+            was_beginning = self._low_water.is_beginning
+            taken = self._exchange(limit)
             if taken.runs:
+                claims, pauses = claims + 1, 0
+                if claims == 1 and len(taken.runs) == limit:
+                    self._around.ring(worker_queue, 1)  # there may be more than we can do
                 executed += self._work()
-            elif not is_over and self._low_water != LONG_AGO:
-                self._low_water = LONG_AGO
-            else:
+            elif is_over:
                 break
-        self._insist(lambda: self._hooks.claim(self._line, worker_queue=worker_queue))
-        self._insist(lambda: self._hooks.settle(self._line))
+            elif not was_beginning and self._low_water.is_beginning:
+                continue
+            elif claims < 2 or pauses == LINGER_LOOKS:
+                break
+            else:
+                pauses += 1
+                time.sleep(LINGER_SECONDS)
+        self._look_for_hooks(worker_queue, was_idle=not executed)
         if is_over and not self._around.board.is_stopping:
             self._around.ring(worker_queue, 1)
         return executed
+
+    def _look_for_hooks(self, worker_queue: str, *, was_idle: bool) -> None:
+        """Make the hook calls that others have left; once a second while there are runs."""
+        now = time.monotonic()
+        if was_idle or now - self._looked_for_hooks_at >= HOOKS_SECONDS:
+            self._looked_for_hooks_at = now
+            self._insist(lambda: self._hooks.claim(self._line, worker_queue=worker_queue))
+        self._insist(lambda: self._hooks.settle(self._line))
 
     def _work(self) -> int:
         """Execute a claim; returns how many runs of it were executed here."""
@@ -155,10 +174,15 @@ class Slot:
         executed = 0
         while (run := self.hand.next()) is not None:
             self._show()
+            if not self._pace.is_short(run.task_id):
+                # It may hold the GIL for long, and nobody else knows what is finished here.
+                self._insist(lambda: self.write_outcomes(self._line))
             run_began = time.monotonic()
             self.hand.record(self._execute(run))
             executed += 1
-            if time.monotonic() - run_began > SLOW_SECONDS:
+            took = time.monotonic() - run_began
+            self._pace.observe_run(run.task_id, took)
+            if took > SLOW_SECONDS:
                 self._pace.be_careful()
                 self._insist(lambda: self.give_back_unstarted(self._line))
                 return executed
@@ -183,12 +207,16 @@ class Slot:
         outcomes, runs = self.hand.take_outcomes(), self._runs
         if not outcomes and not limit:
             return Taken(frozenset(), (), None)
+        began = time.monotonic()
         taken, calls_hooks = self._insist(lambda: self._try_exchange(outcomes, limit))
+        if limit:
+            is_full = len(taken.runs) == limit
+            seconds = time.monotonic() - began
+            self._low_water.observe(taken.low_water, is_full=is_full, seconds=seconds)
         self._number += 1
         self.hand.take(taken.runs)
         self._runs = {run.id: run for run in taken.runs}
         self._show()
-        self._advance(taken, limit)
         began = self.hand.begin_hooks()
         try:
             self._settle(outcomes, taken, runs if calls_hooks else {})
@@ -238,7 +266,7 @@ class Slot:
             limit=limit,
             number=self._number + 1,
             previous_number=self._number,
-            low_water=self._low_water,
+            low_water=self._low_water.mark,
         )
 
     def _finish(
@@ -249,17 +277,6 @@ class Slot:
             return finish_and_claim(
                 line, self.holder, written, want, log_entries=entries, calls_hooks=calls_hooks
             )
-
-    def _advance(self, taken: Taken, limit: int) -> None:
-        """Next time look from here on, but once a second from the beginning again."""
-        now = time.monotonic()
-        if not limit:
-            return
-        if now - self._full_look_at >= _FULL_LOOK_SECONDS:
-            self._full_look_at = now
-            self._low_water = LONG_AGO
-        elif taken.low_water is not None:
-            self._low_water = taken.low_water - _SLACK
 
     def _settle(
         self, outcomes: Sequence[Outcome], taken: Taken, runs: Mapping[UUID, ClaimedRun]

@@ -182,7 +182,8 @@ class Fleet:
         return self._web.call(name, **arguments)
 
     def trigger(self, task: str, payload: Any = None, **options: Any) -> str:
-        run: str = self.call("trigger", task=task, payload=payload, **options)
+        given = {} if payload is None else payload
+        run: str = self.call("trigger", task=task, payload=given, **options)
         return run
 
     def trigger_many(self, task: str, payloads: Iterable[Any], **options: Any) -> list[str]:
@@ -231,7 +232,10 @@ class Fleet:
         return [process for process in psutil.process_iter() if self._is_ours(process)]
 
     def logs(self) -> list[tuple[str, str]]:
-        return [(process.log.name, process.said()[-SHOWN_OF_A_LOG:]) for process in self.processes]
+        """The ends of all logs, that of the web process too."""
+        web = [self._web.process] if self._web and self._web.process else []
+        shown = [*self.processes, *web]
+        return [(process.log.name, process.said()[-SHOWN_OF_A_LOG:]) for process in shown]
 
     def _disconnect(self) -> None:
         if self._connection is not None:
