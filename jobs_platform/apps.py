@@ -12,6 +12,7 @@ class JobsConfig(AppConfig):
     name = "jobs_platform"
     label = "jobs"
     verbose_name = "Jobs"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from jobs_platform import checks, conf

@@ -39,7 +39,7 @@ TICK_SECONDS = 1.0
 """The longest sleep between two looks; a notice ends it before."""
 POOL = "beat"
 """How a beat calls itself among the workers; it has no slots."""
-_CHANGES_SECONDS = 2.0
+_CHANGES_SECONDS = 5.0
 _AWAY_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class JobsScheduler(DatabaseScheduler):
             super().install_default_entries(data)
 
     def schedule_changed(self) -> bool:
-        """The library asks three times a tick; the answer keeps for two seconds."""
+        """The library asks three times a tick; the answer keeps for five seconds."""
         now = time.monotonic()
         if now - self._changes_seen_at < _CHANGES_SECONDS and not self._must_reload:
             return False
@@ -186,7 +186,7 @@ class Clock:
                 wakeups.ring(worker_queue, count)
             did_something = did_something or bool(fired)
         for worker_queue in {*due.claimable, *due.hook_calls}:
-            wakeups.bell().ring(worker_queue, 1, enough=1)
+            wakeups.ring(worker_queue)
         if did_something:
             return 0.0
         return TICK_SECONDS if due.seconds_until_next is None else due.seconds_until_next

@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 from billiard import current_process
 from celery import signals
 from celery.exceptions import ImproperlyConfigured
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connections, reset_queries
 
 import jobs_platform
 from jobs_platform.delivery import wakeups
@@ -141,6 +141,7 @@ class Fleet:
             return self._process.drain(worker_queue)
         finally:
             close_old_connections()
+            reset_queries()
 
     def ready(self) -> None:
         """Ring for ourselves: there may be work from before."""
@@ -159,9 +160,12 @@ class Fleet:
 
 
 def _close_broken_connections() -> None:
-    """A failed or interrupted function may leave its connections in the middle of something."""
+    """A function may leave its connections in the middle of something."""
     for connection in connections.all(initialized_only=True):
-        if connection.errors_occurred or connection.in_atomic_block or connection.needs_rollback:
+        if connection.connection is None:
+            continue
+        is_amiss = connection.autocommit is not connection.settings_dict["AUTOCOMMIT"]
+        if is_amiss or connection.errors_occurred or connection.in_atomic_block:
             connection.close()
             connection.in_atomic_block = False
 

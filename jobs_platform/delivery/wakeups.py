@@ -60,14 +60,18 @@ class Bell:
         self._quiet_until = 0.0
         self._lock = threading.Lock()
 
-    def ring(self, worker_queue: str, wanted: int = 1, *, enough: int = ENOUGH) -> bool:
-        """Add up to `wanted` wake-ups while fewer than `enough` wait; False when Redis is away."""
+    def ring(self, worker_queue: str, wanted: int = 1) -> bool:
+        """See to it that `wanted` wake-ups (at most `ENOUGH`) wait; False when Redis is away.
+
+        One that waits serves everybody who rings meanwhile: whoever it wakes takes all there is,
+        and rings again when that is more than it can do.
+        """
         if time.monotonic() < self._quiet_until:
             return False
-        wanted = max(1, min(wanted, enough))
+        wanted = max(1, min(wanted, ENOUGH))
         try:
             messages = [_envelope(worker_queue) for _ in range(wanted)]
-            self._push(keys=[list_name(worker_queue)], args=[enough, *messages])
+            self._push(keys=[list_name(worker_queue)], args=[wanted, *messages])
         except redis.RedisError as error:
             self._keep_quiet(error)
             return False

@@ -118,10 +118,13 @@ class Line:
                 self._listening.add(channel)
             notices = [notice.payload for notice in connection.notifies(timeout=0)]
             sleep = 0.0 if notices else seconds
-            ready, _, _ = select.select([connection.fileno(), *descriptors], [], [], sleep)
+            poll = select.poll()
+            for descriptor in (connection.fileno(), *descriptors):
+                poll.register(descriptor, select.POLLIN)
+            ready = {descriptor for descriptor, _ in poll.poll(sleep * 1000)}
             if connection.fileno() in ready:
                 notices += [notice.payload for notice in connection.notifies(timeout=0)]
-        return notices, set(ready)
+        return notices, ready
 
     def close(self) -> None:
         if self._connection is not None:

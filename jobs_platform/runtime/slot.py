@@ -66,7 +66,7 @@ class Surroundings:
     executor: Executes
     ring: Callable[[str, int], object]
     tidy: Callable[[], None]
-    """Called after an attempt that did not complete."""
+    """Called after each attempt: what the function left behind is not the next one's."""
 
 
 class Slot:
@@ -198,8 +198,7 @@ class Slot:
         except Exception as error:  # noqa: BLE001 - whatever it is, the run must not be forgotten
             _log.exception("Run %s could not be executed.", run.id)
             outcome = _not_executed(run, error, after_seconds=BROKEN_SECONDS)
-        if outcome.status is not Status.COMPLETED:
-            self._around.tidy()
+        self._around.tidy()
         return outcome
 
     def _exchange(self, limit: int) -> Taken:

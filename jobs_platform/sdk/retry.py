@@ -40,14 +40,17 @@ class Retry(RetryPolicy):
         max_attempts: int = 3,
         factor: float = 2.0,
         min_timeout: Duration = 1.0,
-        max_timeout: Duration = 60.0,
+        max_timeout: Duration | None = None,
         randomize: bool = True,
     ) -> None:
+        """Without `max_timeout` delays grow to a minute, or stay at a longer `min_timeout`."""
+        shortest = to_seconds(min_timeout, name="retry.min_timeout")
+        longest = None if max_timeout is None else to_seconds(max_timeout, name="retry.max_timeout")
         super().__init__(
             max_attempts=max_attempts,
             factor=factor,
-            min_timeout_seconds=to_seconds(min_timeout, name="retry.min_timeout"),
-            max_timeout_seconds=to_seconds(max_timeout, name="retry.max_timeout"),
+            min_timeout_seconds=shortest,
+            max_timeout_seconds=max(60.0, shortest) if longest is None else longest,
             randomize=randomize,
         )
 
