@@ -47,7 +47,7 @@ def test_executing_run_is_cancelled_and_its_worker_told(world: World) -> None:
 
 def test_queued_run_is_nobodys_notice_and_anybodys_hook_call(world: World) -> None:
     listener = world.new_line()
-    notices(world, listener)
+    notices(world, listener, seconds=0)
     run_id = world.trigger(worker_queue="large")
     world.bell.rings.clear()
     cancel(run_id)
@@ -127,7 +127,7 @@ def test_live_descendants_of_a_final_run_are_cancelled(world: World) -> None:
 
 def test_cancel_takes_part_in_the_callers_transaction(world: World) -> None:
     listener = world.new_line()
-    notices(world, listener)
+    notices(world, listener, seconds=0)
     run = world.executing()
     with rolled_back():
         cancel(run.id)
