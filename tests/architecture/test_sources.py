@@ -72,7 +72,8 @@ def test_only_waiting_sleeps_in_tests() -> None:
     guilty = [
         f"{path}:{node.lineno}"
         for path in files("tests", suffixes=(".py",))
-        if path.name != "waiting.py"
+        # Tasks that tests run may take their time; the tests themselves wait for conditions.
+        if path.name != "waiting.py" and path.parent.name != "task_folder"
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep")
     ]
