@@ -112,10 +112,10 @@ class Board:
                 and struct.unpack_from("<q", self._memory, offset)[0] == fields[0]
             ):
                 break
-            if not exists(fields[2]):
+            if not exists(fields[2]) and _SLOT.unpack_from(self._memory, offset) == fields:
                 break  # its writer died in the middle
         _, slot, process_id, number, claimed, started, since, run_id = fields
-        if not slot:
+        if not slot or not process_id:  # or the first writer of this place has just begun
             return None
         current = UUID(bytes=run_id)
         return SlotState(

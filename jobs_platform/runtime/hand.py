@@ -30,7 +30,8 @@ class Hand:
         with self._lock:
             self._runs = list(runs)
             self._position = 0
-            self._cancelled.clear()
+            # A notice may come before the reply that brought its run.
+            self._cancelled.intersection_update(run.id for run in runs)
 
     def next(self) -> ClaimedRun | None:
         """Start the next run that is not cancelled yet; None when there is none left."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from uuid import UUID
 
 from jobs_platform.domain.errors import DatabaseUnavailableError
-from jobs_platform.engine.channels import CANCEL_CHANNEL
+from jobs_platform.engine.channels import CANCEL_CHANNEL, cancelled_attempt
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.read_attempt import cancelled_runs
 from jobs_platform.engine.recover import Progress, Recovered, recover_slot, recover_worker
@@ -170,7 +170,9 @@ class Keeper:
             descriptors=self._endings.descriptors,
         )
         for notice in notices:
-            self._condemn(UUID(notice.partition(":")[0]))
+            attempt = cancelled_attempt(notice)
+            if attempt is not None:
+                self._condemn(attempt[0])
         return ready
 
     def _recover(self, slot: int, *, is_interrupted: bool = False) -> None:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
-
-from jobs_platform.domain.errors import DatabaseUnavailableError
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.log import LogEntry, write_log_lines
 
 BATCH = 500
 MOST = 100_000
 """Kept while the database is away; the oldest go first."""
-
-_log = logging.getLogger(__name__)
 
 
 class LogBuffer:
@@ -39,7 +33,7 @@ class LogBuffer:
 
     @contextmanager
     def taken(self) -> Iterator[list[LogEntry]]:
-        """The waiting lines, for one write; kept when it fails for want of a database."""
+        """The waiting lines, for one write; what is still in the list is kept when it fails."""
         if self.is_idle:
             yield []
             return
@@ -47,16 +41,14 @@ class LogBuffer:
             entries = [self._entries.popleft() for _ in range(len(self._entries))]
             try:
                 yield entries
-            except DatabaseUnavailableError:
-                self._entries.extendleft(reversed(entries))
+            except BaseException:
+                room = max(0, MOST - len(self._entries))
+                self._entries.extendleft(reversed(entries[max(0, len(entries) - room) :]))
                 raise
 
     def flush(self, line: Line, *, environment_id: int) -> None:
         """Write what is waiting."""
         with self.taken() as entries:
-            for start in range(0, len(entries), BATCH):
-                batch = entries[start : start + BATCH]
-                try:
-                    write_log_lines(line, batch, environment_id=environment_id)
-                except psycopg.DataError:
-                    _log.exception("%s log lines could not be stored.", len(batch))
+            while entries:
+                write_log_lines(line, entries[:BATCH], environment_id=environment_id)
+                del entries[:BATCH]

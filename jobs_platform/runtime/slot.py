@@ -88,6 +88,8 @@ class Slot:
         """Whether the database and this slot agree on what it has claimed."""
         self._hooks = FinalHooks(holder, around.executor)
         self._showing = threading.Lock()
+        self._writing = threading.Lock()
+        """A claim is not forgotten while the watch is writing results of it."""
         self.worker_queue = ""
         self._show()
 
@@ -105,18 +107,19 @@ class Slot:
 
     def write_outcomes(self, line: Line) -> None:
         """Write what is finished, on a connection of the watch, while this slot still executes."""
-        outcomes = self.hand.take_outcomes()
-        if not outcomes:
-            return
-        try:
-            finished = self._finish(line, outcomes, Want(), calls_hooks=False).finished
-            refused = [outcome for outcome in outcomes if outcome.run_id not in finished]
-            cancelled = stop_attempts(line, refused) if refused else frozenset()
-            if cancelled:
-                release_hook_calls(line, cancelled)
-        except DatabaseUnavailableError:
-            self.hand.put_back(outcomes)
-            raise
+        with self._writing:
+            outcomes = self.hand.take_outcomes()
+            if not outcomes:
+                return
+            try:
+                finished = self._finish(line, outcomes, Want(), calls_hooks=False).finished
+                refused = [outcome for outcome in outcomes if outcome.run_id not in finished]
+                cancelled = stop_attempts(line, refused) if refused else frozenset()
+                if cancelled:
+                    release_hook_calls(line, cancelled)
+            except BaseException:
+                self.hand.put_back(outcomes)
+                raise
         if cancelled or any(outcome.has_final_hooks for outcome in outcomes):
             self._around.ring(self.worker_queue, 1)
 
@@ -203,11 +206,16 @@ class Slot:
 
     def _exchange(self, limit: int) -> Taken:
         """Write what is finished and claim the next runs, however often the database goes away."""
-        outcomes, runs = self.hand.take_outcomes(), self._runs
+        with self._writing:
+            outcomes, runs = self.hand.take_outcomes(), self._runs
         if not outcomes and not limit:
             return Taken(frozenset(), (), None)
         began = time.monotonic()
-        taken, calls_hooks = self._insist(lambda: self._try_exchange(outcomes, limit))
+        try:
+            taken, calls_hooks = self._insist(lambda: self._try_exchange(outcomes, limit))
+        except BaseException:
+            self.hand.put_back(outcomes)
+            raise
         if limit:
             is_full = len(taken.runs) == limit
             seconds = time.monotonic() - began

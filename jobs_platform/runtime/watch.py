@@ -16,10 +16,8 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
-import psycopg
-
-from jobs_platform.domain.errors import DatabaseUnavailableError, JobsError
-from jobs_platform.engine.channels import CANCEL_CHANNEL
+from jobs_platform.domain.errors import DatabaseUnavailableError
+from jobs_platform.engine.channels import CANCEL_CHANNEL, cancelled_attempt
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.read_attempt import cancelled_attempts
 from jobs_platform.runtime.slot import Slot, Surroundings
@@ -72,7 +70,7 @@ class Watch:
             except DatabaseUnavailableError:
                 self._line.close()
                 time.sleep(PATIENCE_SECONDS)
-            except (JobsError, psycopg.Error):
+            except Exception:  # noqa: BLE001 - nobody else would guard the lease in this process
                 _log.exception("The watch of process %s goes on after an error.", os.getpid())
                 time.sleep(PATIENCE_SECONDS)
 
@@ -113,13 +111,14 @@ class Watch:
                 more, _ = self._line.wait_for_notices(CANCEL_CHANNEL, PATIENCE_SECONDS)
                 notices += more
         for notice in notices:
-            self._cancel(notice)
+            attempt = cancelled_attempt(notice)
+            if attempt is not None:
+                self._cancel(*attempt)
 
-    def _cancel(self, payload: str) -> None:
-        run_id, _, token = payload.partition(":")
+    def _cancel(self, run_id: UUID, fencing_token: int) -> None:
         for slot in self._slots():
-            slot.hand.cancel(UUID(run_id))
-            slot.interrupt.request(UUID(run_id), int(token))
+            slot.hand.cancel(run_id)
+            slot.interrupt.request(run_id, fencing_token)
 
     def _look_up_long_runs(self) -> None:
         now = time.monotonic()
