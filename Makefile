@@ -40,9 +40,8 @@ bench: setup ## Side by side with peers; prints ratios
 		--requirement /dev/stdin || echo "Some peers could not be installed; the benchmarks leave them out."
 	@exec $(RUN) -m benchmarks $(ARGS)
 
-soak: setup ## Hours of random work and random failures (ARGS="--minutes 30")
-	@$(RUN) -m pytest -m soak
-	@exec $(RUN) -m benchmarks.soak $(ARGS)
+soak: setup ## The long runs: random programs, random failures, a million claims
+	@$(RUN) -m pytest -m soak $(ARGS)
 
 wheel: setup ## Build the wheel into dist/
 	@$(RUN) -m build --wheel --no-isolation
