@@ -37,6 +37,8 @@ from jobs_platform.sdk.registry import registry
 
 TICK_SECONDS = 1.0
 """The longest sleep between two looks; a notice ends it before."""
+LOCK_SECONDS = 1.0
+"""Whoever holds the lock of a run for long must not stop the clock."""
 POOL = "beat"
 """How a beat calls itself among the workers; it has no slots."""
 _CHANGES_SECONDS = 5.0
@@ -130,7 +132,9 @@ class Clock:
     """Looks once a tick at everything that waits for a time, and does what is due."""
 
     def __init__(self) -> None:
-        self._line = Line(caller.conninfo(), application_name="jobs beat")
+        self._line = Line(
+            caller.conninfo(), application_name="jobs beat", lock_timeout_seconds=LOCK_SECONDS
+        )
         self._environment_id = environment_id()
         registry.discover()
         define_tasks(self._line, registry, environment_id=self._environment_id)
@@ -179,14 +183,17 @@ class Clock:
     def _sweep(self) -> float:
         self._renew()
         due = what_is_due(self._line, environment_id=self._environment_id)
-        did_something = due.has_lost_workers and self._recover()
+        for worker_queue in {*due.claimable, *due.hook_calls}:
+            wakeups.ring(worker_queue)
+        did_something = False
         if due.has_schedules:
             fired = fire_due(self._line, environment_id=self._environment_id)
             for worker_queue, count in fired.items():
                 wakeups.ring(worker_queue, count)
-            did_something = did_something or bool(fired)
-        for worker_queue in {*due.claimable, *due.hook_calls}:
-            wakeups.ring(worker_queue)
+            did_something = bool(fired)
+        # At the end: it may wait for a run that somebody else has locked, and give up.
+        if due.has_lost_workers and self._recover():
+            did_something = True
         if did_something:
             return 0.0
         return TICK_SECONDS if due.seconds_until_next is None else due.seconds_until_next

@@ -43,9 +43,12 @@ class Line:
     Not for two threads at once.
     """
 
-    def __init__(self, conninfo: str, *, application_name: str) -> None:
+    def __init__(
+        self, conninfo: str, *, application_name: str, lock_timeout_seconds: float = 0.0
+    ) -> None:
         self._conninfo = conninfo
         self._application_name = application_name
+        self._lock_timeout = f"SET lock_timeout = {int(lock_timeout_seconds * 1000)}"
         self._connection: psycopg.Connection[Row] | None = None
         self._listening: set[str] = set()
 
@@ -57,7 +60,7 @@ class Line:
                 self._connection = psycopg.connect(
                     self._conninfo, autocommit=True, application_name=self._application_name
                 )
-                self._connection.execute(_SETTINGS)
+                self._connection.execute(f"{_SETTINGS}; {self._lock_timeout}")
                 self._listening.clear()
         return self._connection
 

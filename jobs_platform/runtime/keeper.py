@@ -36,6 +36,8 @@ STUCK_SECONDS = 2.0
 TURN_SECONDS = 0.5
 LEASE_MARGIN_SECONDS = 1.0
 """Attempts are stopped so long before the lease ends."""
+LOCK_SECONDS = 1.0
+"""Whoever holds the lock of a run for long must not keep the lease from being renewed."""
 GROUP_SIGNAL_SECONDS = 0.1
 """A signal to a whole process group may end a child before the worker knows that it is to stop."""
 DEATH_SECONDS = 2.0
@@ -70,7 +72,11 @@ class Keeper:
     def __init__(self, charge: Charge) -> None:
         self._charge = charge
         self._board = Board(Path(charge.board))
-        self._line = Line(charge.conninfo, application_name=f"jobs keeper {charge.worker_id}")
+        self._line = Line(
+            charge.conninfo,
+            application_name=f"jobs keeper {charge.worker_id}",
+            lock_timeout_seconds=LOCK_SECONDS,
+        )
         self._endings = Endings()
         self._endings.watch(charge.worker_pid)
         self._renewed_at = 0.0

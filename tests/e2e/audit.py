@@ -17,10 +17,12 @@ def wait_until_final(fleet: Fleet, runs: Sequence[str], *, seconds: float) -> No
     """Until each of these runs has reached a final state."""
     ids = [decode("run", run) for run in runs]
 
-    def unfinished() -> list[tuple[str, int]]:
+    def unfinished() -> list[tuple[object, ...]]:
         return fleet.rows(
-            "SELECT status, count(*) FROM jobs_run WHERE id = ANY(%s) AND status <> ALL(%s)"
-            " GROUP BY status",
+            "SELECT run.status, run.is_claimable, worker.id, worker.pool, worker.stopped_at,"
+            " worker.lease_until - now() AS lease, count(*), min(run.id::text)"
+            " FROM jobs_run run LEFT JOIN jobs_worker worker ON worker.id = run.worker_id"
+            " WHERE run.id = ANY(%s) AND run.status <> ALL(%s) GROUP BY 1, 2, 3, 4, 5, 6",
             ids,
             sorted(FINAL),
         )

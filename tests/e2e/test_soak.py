@@ -113,8 +113,8 @@ def misbehave(fleet: Fleet, *, seed: int, strikes: int = 10**9, seconds: float =
     while len(chaos.done) < strikes and monotonic() < until:
         runs += fleet.trigger_many("steady", [{"seconds": 0.005}] * WAVE)
         hooked += fleet.trigger_many("hooked", [{"seconds": 0.005}] * WAVE)
-        seen = chaos.random.randrange(WAVE) + final(fleet)
-        wait_until(lambda seen=seen: final(fleet) >= seen, 60, lambda: f"work after {chaos.done}")
+        left = chaos.random.randrange(WAVE)
+        wait_until(lambda left=left: unfinished(fleet) <= left, 60, lambda: f"it, {chaos.done}")
         chaos.strike()
     wait_until_final(fleet, runs + hooked, seconds=90)
     assert_sound(fleet, runs + hooked)
@@ -122,6 +122,6 @@ def misbehave(fleet: Fleet, *, seed: int, strikes: int = 10**9, seconds: float =
     assert_hooked(fleet, dict.fromkeys(hooked, "COMPLETED"), more_than_once=True)
 
 
-def final(fleet: Fleet) -> int:
-    count: int = fleet.value("SELECT count(*) FROM jobs_run WHERE finished_at IS NOT NULL")
+def unfinished(fleet: Fleet) -> int:
+    count: int = fleet.value("SELECT count(*) FROM jobs_run WHERE finished_at IS NULL")
     return count

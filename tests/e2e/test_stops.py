@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import psycopg
 import pytest
 
 from jobs_platform.domain.ids import decode
@@ -176,6 +177,29 @@ def test_attempts_end_before_the_lease_that_a_frozen_postgres_does_not_renew(fle
     fleet.registered(fleet.worker(), fleet.beat())
     wait_until_final(fleet, [run], seconds=20)
     assert_sound(fleet, [run])
+
+
+def test_a_locked_run_of_a_dead_child_holds_up_neither_worker_nor_beat(fleet: Fleet) -> None:
+    worker = fleet.worker(LEASE_SECONDS=4)
+    fleet.registered(worker, fleet.beat())
+    run = fleet.trigger("gated", {"gate": "open"})
+    fleet.started(run)
+    (start,) = fleet.journal.entries("start", run=run)
+    with psycopg.connect(fleet.stack.database_url) as somebody:
+        somebody.execute("SELECT FROM jobs_run WHERE id = %s FOR UPDATE", [decode("run", run)])
+        os.kill(start.pid, signal.SIGKILL)
+        lease = fleet.value("SELECT max(lease_until) FROM jobs_worker")
+        others = fleet.trigger_many("steady", [{}] * 20)
+        wait_until_final(fleet, others, seconds=20)
+        wait_until(
+            lambda: fleet.value("SELECT now() > %s + interval '2 s'", lease), 10, "a lease's time"
+        )
+        assert worker.is_alive
+        assert states(fleet, [run]) == {"EXECUTING"}
+    fleet.open_gate("open")
+    wait_until_final(fleet, [run], seconds=20)
+    assert_sound(fleet, [run, *others])
+    assert attempts(fleet, [run]) == {2}
 
 
 def states(fleet: Fleet, runs: list[str]) -> set[str]:
