@@ -1,6 +1,7 @@
 -- Record the end of attempts whose run was cancelled under them; the runs are final already.
 -- Parameters: arrays of one length: run_ids, tokens, cpu_seconds, peak_memory_bytes.
 -- Returns: run_id of those that were cancelled. Locks: none. Index: primary key.
+-- One that was given back before (its token is unchanged, its start is gone) has no attempt to end.
 INSERT INTO jobs_attempt (
     run_id, number, environment_id, status, worker_id, started_at, finished_at, error, cpu_seconds,
     peak_memory_bytes
@@ -13,5 +14,6 @@ FROM unnest(
 ) AS stopped (run_id, token, cpu_seconds, peak_memory_bytes)
 JOIN jobs_run AS run ON run.id = stopped.run_id
 WHERE run.fencing_token = stopped.token AND run.status = $CANCELED
+  AND run.attempt_started_at IS NOT NULL
 ON CONFLICT (run_id, number) DO NOTHING
 RETURNING run_id
