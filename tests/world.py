@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -187,7 +187,9 @@ class World:
         rows = Claim.objects.filter(worker_id=worker_id).order_by("number")
         return [run_id for row in rows for run_id in row.run_ids]
 
-    def sql(self, text: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def sql(
+        self, text: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
             cursor.execute(text, params)
             return cursor.fetchall() if cursor.description else []

@@ -67,6 +67,16 @@ def test_cancelled_run_that_is_given_back_ends_and_its_hook_call_is_free(world: 
     assert HookCall.objects.get().worker_id is None
 
 
+def test_run_that_was_given_back_and_cancelled_has_no_attempt_to_end(world: World) -> None:
+    """Two may give back the same run: its slot and the watch, or the keeper."""
+    run = world.executing()
+    give_back(world.line, [(run.id, run.fencing_token)])
+    cancel(run.id)
+    assert give_back(world.line, [(run.id, run.fencing_token)]) == []
+    assert world.stop_attempts(completed(run)) == frozenset()
+    assert not Attempt.objects.exists()
+
+
 def test_cancelled_run_of_a_lost_reply_is_freed_too(world: World) -> None:
     run = world.executing()
     cancel(run.id)

@@ -211,7 +211,7 @@ def test_notice_that_means_nothing_is_passed_over(bench: Bench, brake: Brake, co
     bench.world.trigger(task_id="slow")
     bench.slot._pace.limit = 2
     watch = bench.watch()
-    listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN jobs_cancel%%'"
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN jobs_cancel%'"
     wait_until(lambda: bench.world.sql(listening) == [(1,)], 20)
     bench.world.sql("SELECT pg_notify(%s, %s)", [CANCEL_CHANNEL, content])
     draining = bench.start_drain()
