@@ -22,6 +22,8 @@ from kombu import serialization as kombu_serialization
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from jobs_platform.delivery.ringer import Ringer
+
 DRAIN_TASK = "jobs.drain"
 ENOUGH = 16
 """So many wake-ups waiting in the list wake whoever there is."""
@@ -100,8 +102,8 @@ class Bell:
 
 
 def ring(worker_queue: str, wanted: int = 1) -> None:
-    """Wake workers of a worker queue; never raises."""
-    bell().ring(worker_queue, wanted)
+    """Have workers of a worker queue woken in a moment; never raises, never waits."""
+    _ringer.ring(worker_queue, wanted)
 
 
 def bell() -> Bell:
@@ -112,6 +114,9 @@ def bell() -> Bell:
 @cache
 def _bell(url: str) -> Bell:
     return Bell(url)
+
+
+_ringer = Ringer(lambda worker_queue, wanted: bell().ring(worker_queue, wanted))
 
 
 def _envelope(worker_queue: str) -> str:

@@ -56,7 +56,7 @@ def execute(name: str, params: Mapping[str, Any]) -> list[Row]:
     """Run `sql/NAME.sql` in the caller's transaction, or as one of its own."""
     with translated(), connection().cursor() as cursor:
         cursor.execute(statement(name), params)
-        return cast("list[Row]", cursor.fetchall()) if cursor.description else []
+        return cast("list[Row]", cursor.fetchall()) if cursor.cursor.rownumber is not None else []
 
 
 @contextmanager

@@ -70,7 +70,7 @@ class Line:
         def work() -> list[Row]:
             with _translated():
                 cursor = self.connection.execute(statement(name), params, prepare=True, binary=True)
-                return cursor.fetchall() if cursor.description else []
+                return _rows(cursor)
 
         return self.without_deadlock(work)
 
@@ -102,7 +102,9 @@ class Line:
                         connection.execute(statement(name), params, prepare=True, binary=True)
                         for name, params in statements
                     ]
-                return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+                return [
+                    cursor.fetchall() if cursor.rownumber is not None else [] for cursor in cursors
+                ]
 
         return self.without_deadlock(work)
 
@@ -144,6 +146,11 @@ class Line:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _rows(cursor: psycopg.Cursor[Row]) -> list[Row]:
+    """All rows, none for a statement without; asking `description` would cost a call a column."""
+    return cursor.fetchall() if cursor.rownumber is not None else []
 
 
 @contextmanager

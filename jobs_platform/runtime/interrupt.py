@@ -26,6 +26,7 @@ class Interrupt:
         self._lock = threading.Lock()
         self._attempt: tuple[UUID, int] | None = None
         self._thread_id: int | None = None
+        self._is_raised = False
         self.cancelled = threading.Event()
 
     def begin(self, run_id: UUID, fencing_token: int) -> threading.Event:
@@ -68,7 +69,9 @@ class Interrupt:
             try:
                 with self._lock:
                     thread_id, self._thread_id = self._thread_id, None
-                    if thread_id is not None:
+                    if thread_id is not None and self._is_raised:
+                        # Only then: taking back nothing slows the interpreter down for good.
+                        self._is_raised = False
                         _set_exception(thread_id, None)
                 return
             except RunCancelled:
@@ -77,6 +80,7 @@ class Interrupt:
     def _raise(self) -> None:
         if self._thread_id is None:
             return
+        self._is_raised = True
         _set_exception(self._thread_id, RunCancelled)
         if self._thread_id == threading.main_thread().ident and _is_handled():
             signal.pthread_kill(self._thread_id, SIGNAL)
