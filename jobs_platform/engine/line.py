@@ -102,9 +102,7 @@ class Line:
                         connection.execute(statement(name), params, prepare=True, binary=True)
                         for name, params in statements
                     ]
-                return [
-                    cursor.fetchall() if cursor.rownumber is not None else [] for cursor in cursors
-                ]
+                return [_rows(cursor) for cursor in cursors]
 
         return self.without_deadlock(work)
 
