@@ -65,6 +65,9 @@ class Fleet:
         return trigger(request).id
 
     def start(self, run_id: UUID) -> ClaimedRun:
+        # In one transaction the clock of a claim stands still, and that of a trigger goes on.
+        with caller.connection().cursor() as cursor:
+            cursor.execute("UPDATE jobs_run SET run_at = now() WHERE id = %s", [run_id])
         worker_queue = Run.objects.get(pk=run_id).worker_queue
         want = Want(worker_queue=worker_queue, limit=1, number=next(self._numbers))
         (claimed,) = finish_and_claim(self.line, self.holder, [], want).runs
