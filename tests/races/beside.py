@@ -24,6 +24,7 @@ class Beside:
 
     def __init__(self, world: World) -> None:
         # A transaction would see the activity of its first look for ever.
+        self._world = world
         self._onlooker = world.connect()
         self._onlooker.autocommit = True
         self._executor = ThreadPoolExecutor(4)
@@ -44,6 +45,7 @@ class Beside:
         return int(row[0]) if row else 0
 
     def close(self) -> None:
+        self._world.let_go()
         self._executor.shutdown()
 
 

@@ -30,12 +30,15 @@ def test_finish_before_recover_wins(world: World, beside: Beside) -> None:
     world.check()
 
 
-def test_finish_with_the_next_claim_hides_its_claim_from_a_recover(world: World) -> None:
+def test_finish_with_the_next_claim_hides_its_claim_from_a_recover(
+    world: World, beside: Beside
+) -> None:
     run = world.executing()
     line = world.new_line()
     with line.transaction():
         world.exchange([completed(run)], line=line)
-        assert recover_worker(world.line, world.holder.worker_id).claims == 0
+        recovering = beside.start(lambda: recover_worker(world.line, world.holder.worker_id))
+        assert recovering.result(TIMEOUT).claims == 0
     assert recover_worker(world.line, world.holder.worker_id).claims == 0
     assert world.status(run.id) == Status.COMPLETED
     world.check()
@@ -141,7 +144,7 @@ def test_claim_that_is_rolled_back_leaves_its_runs_to_others(world: World) -> No
     world.check()
 
 
-def test_two_recoveries_at_once_recover_once(world: World) -> None:
+def test_two_recoveries_at_once_recover_once(world: World, beside: Beside) -> None:
     ids = world.trigger_many(2)
     world.claim(limit=2)
     world.end_lease()
@@ -153,7 +156,7 @@ def test_two_recoveries_at_once_recover_once(world: World) -> None:
     world.sql("UPDATE jobs_worker SET stopped_at = now()")
     with line.transaction():
         first = recover_lost_workers(line)
-        second = recover_lost_workers(world.line)
+        second = beside.start(lambda: recover_lost_workers(world.line)).result(TIMEOUT)
     assert sorted(first.retried) == ids
     assert (second.claims, second.retried) == (0, [])
     assert Attempt.objects.count() == 4
