@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
                 ("max_attempts", models.SmallIntegerField()),
                 ("fencing_token", models.IntegerField(db_default=0)),
                 ("is_test", models.BooleanField(db_default=False)),
-                ("task_version", models.CharField(max_length=64, null=True)),
+                ("task_version", models.CharField(max_length=128, null=True)),
                 ("scheduled_at", models.DateTimeField(null=True)),
                 (
                     "created_at",
@@ -314,7 +314,7 @@ class Migration(migrations.Migration):
                 ("queue", models.CharField(max_length=160)),
                 ("machine", models.CharField(max_length=64)),
                 ("max_attempts", models.SmallIntegerField()),
-                ("version", models.CharField(blank=True, max_length=64, null=True)),
+                ("version", models.CharField(blank=True, max_length=128, null=True)),
                 ("payload_schema", models.JSONField(blank=True, null=True)),
                 (
                     "updated_at",

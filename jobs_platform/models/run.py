@@ -54,7 +54,7 @@ class Run(EngineModel):
         Worker, models.SET_NULL, null=True, db_constraint=False, db_index=False, related_name="+"
     )
     is_test = models.BooleanField(db_default=False)
-    task_version = models.CharField(max_length=64, null=True)
+    task_version = models.CharField(max_length=128, null=True)
     parent = models.ForeignKey(
         "self",
         models.SET_NULL,

@@ -22,7 +22,7 @@ class TaskDefinition(EngineModel):
     queue = models.CharField(max_length=160)
     machine = models.CharField(max_length=64)
     max_attempts = models.SmallIntegerField()
-    version = models.CharField(max_length=64, null=True, blank=True)
+    version = models.CharField(max_length=128, null=True, blank=True)
     payload_schema = models.JSONField(null=True, blank=True)
     updated_at = models.DateTimeField(db_default=Now())
 

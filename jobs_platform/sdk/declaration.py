@@ -15,7 +15,7 @@ from jobs_platform.domain.errors import InvalidTaskError, JobsError, close_match
 from jobs_platform.domain.retrying import RetryPolicy
 from jobs_platform.sdk import signature
 from jobs_platform.sdk.hooks import ARITY, Hook
-from jobs_platform.sdk.options import TaskDefaults, check_machine
+from jobs_platform.sdk.options import TaskDefaults, check_machine, check_version
 from jobs_platform.sdk.queue import Queue, queue_name
 from jobs_platform.sdk.schema import OutputSchema, PayloadSchema, SchemaError
 from jobs_platform.sdk.signature import Signature, SignatureError
@@ -119,7 +119,7 @@ class _Declaring:
                 queue=f"task/{task_id}" if queue is None else self._checked(queue_name, queue),
                 machine=self._checked(check_machine, self.options.get("machine")),
                 max_attempts=retry.max_attempts if retry else None,
-                version=self._text("version"),
+                version=self._checked(check_version, self._text("version")),
             ),
             hooks={name: self._hooks(name) for name in ARITY if name in self.options},
         )

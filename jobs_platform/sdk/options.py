@@ -86,7 +86,7 @@ def request(
         tags=check_tags(given.get("tags")),
         metadata=_metadata(given.get("metadata")),
         is_test=_flag("test", given.get("test", False)),
-        task_version=_version(given.get("version")) or defaults.version,
+        task_version=check_version(given.get("version")) or defaults.version,
         parent_id=parent_id,
         root_id=root_id,
     )
@@ -156,7 +156,8 @@ def _flag(option: str, value: bool) -> bool:
     return value
 
 
-def _version(version: str | None) -> str | None:
+def check_version(version: str | None) -> str | None:
+    """`version` when it can be stored."""
     if version is None:
         return None
     if not isinstance(version, str) or not 0 < len(version) <= MAX_VERSION_LENGTH:
