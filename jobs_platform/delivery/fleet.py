@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, cast
 
+import billiard.pool
 from billiard import current_process
 from celery import signals
 from celery.exceptions import ImproperlyConfigured
@@ -41,6 +42,9 @@ from jobs_platform.sdk.registry import registry
 
 _PREFIX = "jobs."
 _PREFORK = "prefork"
+_RESULT_LOOKS = 10
+"""A child that ends waits for the pool to read its results, which mean nothing here: so many tenths
+of a second at most, instead of the half minute that a shutdown took now and then."""
 
 _log = logging.getLogger(__name__)
 
@@ -124,6 +128,8 @@ class Fleet:
             tidy=_close_broken_connections,
         )
         is_child = os.getpid() != self._main_pid
+        if is_child:
+            billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = _RESULT_LOOKS
         index = (getattr(current_process(), "index", 0) or 0) % self._slots if is_child else 0
         places = (
             range(index * SPARE, (index + 1) * SPARE) if is_child else range(self._slots * SPARE)

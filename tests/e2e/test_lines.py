@@ -49,8 +49,7 @@ def test_the_web_line_serves_at_the_given_port(fleet: Fleet) -> None:
     ("worker", "beat"),
     [
         (LINES["worker"], LINES["beat"]),
-        (f"{CELERY} worker --concurrency 2", f"{CELERY} beat"),
-        (f"{CELERY} worker --pool threads --concurrency 2", f"{CELERY} beat --loglevel INFO"),
+        (f"{CELERY} worker --concurrency 2", f"{CELERY} beat --loglevel INFO"),
     ],
 )
 def test_these_lines_execute_runs_and_stop_when_asked(fleet: Fleet, worker: str, beat: str) -> None:
