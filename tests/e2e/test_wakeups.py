@@ -58,7 +58,8 @@ def test_a_run_whose_wake_up_was_lost_starts_by_the_sweep_of_a_beat(fleet: Fleet
         wait_until_final(fleet, runs, seconds=10)
     assert_sound(fleet, runs)
     waited = fleet.rows(
-        "SELECT extract(epoch FROM started_at - created_at)::float FROM jobs_run WHERE id = ANY(%s)",
+        "SELECT extract(epoch FROM started_at - created_at)::float FROM jobs_run"
+        " WHERE id = ANY(%s)",
         [decode("run", run) for run in runs[1:]],
     )
     assert min(waited)[0] < 1.5, waited
