@@ -9,8 +9,11 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable
 
+PAUSE_SECONDS = 0.005
+"""Between two rings; the first after a silence goes out at once."""
 EXIT_SECONDS = 1.0
 """A process that ends waits so long for its last ring; beyond that the sweep rings."""
 
@@ -46,13 +49,15 @@ class Ringer:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._is_ringing = False
-                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._wishes)
                 wishes, self._wishes = self._wishes, {}
                 self._is_ringing = True
             for worker_queue, wanted in wishes.items():
                 self._ring(worker_queue, wanted)
+            with self._changed:
+                self._is_ringing = False
+                self._changed.notify_all()
+            time.sleep(PAUSE_SECONDS)
 
     def _begin_anew(self) -> None:
         """In a forked child the thread is gone, and its lock may be held by nobody."""
