@@ -119,8 +119,10 @@ def test_links_lead_somewhere(name: str) -> None:
             assert anchor in anchors(linked or ""), target
 
 
-def test_figures_wait_for_their_measurement() -> None:
-    assert "<!-- bench -->" in pages.section(README, "Speed")
+def test_figures_say_how_they_were_measured() -> None:
+    section = pages.section(README, "Speed")
+    assert "make bench" in section
+    assert "python -m benchmarks" in section
 
 
 def test_the_licence_is_the_one_that_is_named() -> None:
