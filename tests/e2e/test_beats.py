@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from jobs_platform.domain.ids import encode
 from tests.e2e.audit import assert_sound, wait_until_final
 from tests.e2e.fleet import Fleet
 from tests.waiting import wait_until
 
-TIMES = 12
+TIMES = 8
 
 
 def test_a_schedule_fires_once_for_each_nominal_time_with_two_beats(fleet: Fleet) -> None:
@@ -61,6 +63,7 @@ def test_a_periodic_task_is_sent_once_for_each_due_time_by_two_beats(fleet: Flee
     assert len(times) <= times[-1] - times[0] + 2
 
 
+@pytest.mark.soak
 def test_a_periodic_task_waits_for_valkey_and_goes_on(fleet: Fleet) -> None:
     make_periodic_task(fleet, "each-second")
     fleet.registered(fleet.worker(), fleet.beat())

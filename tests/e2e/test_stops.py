@@ -14,6 +14,7 @@ from tests.e2e.fleet import Fleet
 from tests.waiting import wait_until
 
 POOLS = ["prefork", "threads"]
+IN_SOAK = pytest.mark.soak
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -37,7 +38,7 @@ def test_sigterm_lets_running_work_finish_and_leaves_the_rest(fleet: Fleet, pool
     assert_hooked(fleet, dict.fromkeys(running + queued, "COMPLETED"))
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=IN_SOAK)])
 def test_what_a_deadline_of_a_stop_ends_is_given_back_unused(fleet: Fleet, pool: str) -> None:
     worker = fleet.worker(pool=pool, SHUTDOWN_TIMEOUT_SECONDS=1)
     runs = fleet.trigger_many("gated-once", [{"gate": "open"}] * 2)
@@ -53,7 +54,7 @@ def test_what_a_deadline_of_a_stop_ends_is_given_back_unused(fleet: Fleet, pool:
     assert_sound(fleet, runs)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=IN_SOAK)])
 def test_a_signal_to_the_whole_group_uses_no_attempt(fleet: Fleet, number: signal.Signals) -> None:
     worker = fleet.worker()
     runs = fleet.trigger_many("gated-once", [{"gate": "open"}] * 2)
@@ -148,7 +149,7 @@ def test_a_run_that_kills_its_process_each_time_ends_as_crashed(fleet: Fleet) ->
     assert told.pid not in {entry.pid for entry in fleet.journal.entries("start", run=crashing)}
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("pool", [pytest.param("prefork", marks=IN_SOAK), "threads"])
 def test_no_exception_of_a_function_loses_its_run(fleet: Fleet, pool: str) -> None:
     fleet.registered(fleet.worker(pool=pool), fleet.beat())
     runs = [fleet.trigger("raises", {"what": what}) for what in ("KeyboardInterrupt", "SystemExit")]
@@ -179,6 +180,7 @@ def test_attempts_end_before_the_lease_that_a_frozen_postgres_does_not_renew(fle
     assert_sound(fleet, [run])
 
 
+@IN_SOAK
 def test_a_locked_run_of_a_dead_child_holds_up_neither_worker_nor_beat(fleet: Fleet) -> None:
     worker = fleet.worker(LEASE_SECONDS=4)
     fleet.registered(worker, fleet.beat())
