@@ -9,25 +9,27 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-import time
 from collections.abc import Callable
 
 PAUSE_SECONDS = 0.005
 """Between two rings; the first after a silence goes out at once."""
+LONG_PAUSE_SECONDS = 0.05
+"""After a ring that nobody needed: enough wake-ups wait, and whoever takes one finds all runs."""
 EXIT_SECONDS = 1.0
 """A process that ends waits so long for its last ring; beyond that the sweep rings."""
 
 
 class Ringer:
-    """Passes wishes on to a ring that may block for a moment."""
+    """Passes wishes on to a ring that may block for a moment and tells whether it was needed."""
 
-    def __init__(self, ring: Callable[[str, int], object]) -> None:
+    def __init__(self, ring: Callable[[str, int], bool]) -> None:
         self._ring = ring
         self._wishes: dict[str, int] = {}
         self._changed = threading.Condition()
         self._is_ringing = False
+        self._is_ending = threading.Event()
         self._thread: threading.Thread | None = None
-        atexit.register(self.flush)
+        atexit.register(self._end)
         os.register_at_fork(after_in_child=self._begin_anew)
 
     def ring(self, worker_queue: str, wanted: int = 1) -> None:
@@ -52,12 +54,15 @@ class Ringer:
                 self._changed.wait_for(lambda: self._wishes)
                 wishes, self._wishes = self._wishes, {}
                 self._is_ringing = True
-            for worker_queue, wanted in wishes.items():
-                self._ring(worker_queue, wanted)
+            were_needed = [self._ring(*wish) for wish in wishes.items()]
             with self._changed:
                 self._is_ringing = False
                 self._changed.notify_all()
-            time.sleep(PAUSE_SECONDS)
+            self._is_ending.wait(PAUSE_SECONDS if any(were_needed) else LONG_PAUSE_SECONDS)
+
+    def _end(self) -> None:
+        self._is_ending.set()
+        self.flush()
 
     def _begin_anew(self) -> None:
         """In a forked child the thread is gone, and its lock may be held by nobody."""

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import redis
@@ -63,8 +63,9 @@ class Bell:
         self._lock = threading.Lock()
 
     def ring(self, worker_queue: str, wanted: int = 1) -> bool:
-        """See to it that `wanted` wake-ups (at most `ENOUGH`) wait; False when Redis is away.
+        """See to it that `wanted` wake-ups (at most `ENOUGH`) wait.
 
+        True when one had to be put there; False when enough did, or when Redis is away.
         One that waits serves everybody who rings meanwhile: whoever it wakes takes all there is,
         and rings again when that is more than it can do.
         """
@@ -73,11 +74,11 @@ class Bell:
         wanted = max(1, min(wanted, ENOUGH))
         try:
             messages = [_envelope(worker_queue) for _ in range(wanted)]
-            self._push(keys=[list_name(worker_queue)], args=[wanted, *messages])
+            missing = self._push(keys=[list_name(worker_queue)], args=[wanted, *messages])
         except redis.RedisError as error:
             self._keep_quiet(error)
             return False
-        return True
+        return cast("int", missing) > 0
 
     def answers(self) -> bool:
         """Whether Redis is there; says no at once for a while after it was not."""

@@ -13,6 +13,8 @@ from typing import Any, Protocol, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.utils import CursorWrapper
 from django.db.utils import InterfaceError, OperationalError, ProgrammingError
 from psycopg.conninfo import make_conninfo
 
@@ -20,6 +22,13 @@ from jobs_platform.domain.errors import DatabaseUnavailableError, NotMigratedErr
 from jobs_platform.sql import statement
 
 Row = tuple[Any, ...]
+_DJANGO_ONLY = (
+    "server_side_binding",
+    "assume_role",
+    "isolation_level",
+    "pool",
+    "prepare_threshold",
+)
 _UNDEFINED = ("42P01", "42703")
 
 
@@ -53,10 +62,21 @@ def in_transaction() -> bool:
 
 
 def execute(name: str, params: Mapping[str, Any]) -> list[Row]:
-    """Run `sql/NAME.sql` in the caller's transaction, or as one of its own."""
-    with translated(), connection().cursor() as cursor:
+    """Run `sql/NAME.sql` in the caller's transaction, or as one of its own.
+
+    Parameters are bound by the server, so that the statement is prepared where the connection
+    allows it (`OPTIONS["prepare_threshold"]`): planning is a quarter of what a trigger costs.
+    """
+    with translated(), _server_binding_cursor() as cursor:
         cursor.execute(statement(name), params)
         return cast("list[Row]", cursor.fetchall()) if cursor.cursor.rownumber is not None else []
+
+
+def _server_binding_cursor() -> CursorWrapper:
+    """Django's own cursor, with its wrappers and its log, whatever `server_side_binding` says."""
+    django = connection()
+    django.ensure_connection()
+    return django._prepare_cursor(ServerBindingCursor(django.connection))  # type: ignore[attr-defined,call-arg,no-any-return]
 
 
 @contextmanager
@@ -136,6 +156,6 @@ def conninfo() -> str:
             key: value for key, value in settings["OPTIONS"].items() if isinstance(value, str | int)
         },
     }
-    for django_only in ("server_side_binding", "assume_role", "isolation_level", "pool"):
+    for django_only in _DJANGO_ONLY:
         known.pop(django_only, None)
     return make_conninfo(**{key: value for key, value in known.items() if value not in (None, "")})

@@ -696,62 +696,16 @@ class Migration(migrations.Migration):
             model_name="run",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    (
-                        "status__in",
-                        [
-                            jobs_platform.domain.lifecycle.Status["CANCELED"],
-                            jobs_platform.domain.lifecycle.Status["COMPLETED"],
-                            jobs_platform.domain.lifecycle.Status["CRASHED"],
-                            jobs_platform.domain.lifecycle.Status["DELAYED"],
-                            jobs_platform.domain.lifecycle.Status["EXECUTING"],
-                            jobs_platform.domain.lifecycle.Status["EXPIRED"],
-                            jobs_platform.domain.lifecycle.Status["FAILED"],
-                            jobs_platform.domain.lifecycle.Status["QUEUED"],
-                            jobs_platform.domain.lifecycle.Status["SYSTEM_FAILURE"],
-                            jobs_platform.domain.lifecycle.Status["TIMED_OUT"],
-                            jobs_platform.domain.lifecycle.Status["WAITING"],
-                        ],
-                    )
-                ),
-                name="jobs_run_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
                     models.Q(
                         ("finished_at__isnull", False),
                         (
-                            "status__in",
-                            [
-                                jobs_platform.domain.lifecycle.Status["CANCELED"],
-                                jobs_platform.domain.lifecycle.Status["COMPLETED"],
-                                jobs_platform.domain.lifecycle.Status["CRASHED"],
-                                jobs_platform.domain.lifecycle.Status["EXPIRED"],
-                                jobs_platform.domain.lifecycle.Status["FAILED"],
-                                jobs_platform.domain.lifecycle.Status["SYSTEM_FAILURE"],
-                                jobs_platform.domain.lifecycle.Status["TIMED_OUT"],
-                            ],
+                            "status__regex",
+                            "^(CANCELED|COMPLETED|CRASHED|EXPIRED|FAILED|SYSTEM_FAILURE|TIMED_OUT)$",
                         ),
                     ),
                     models.Q(
-                        models.Q(
-                            (
-                                "status__in",
-                                [
-                                    jobs_platform.domain.lifecycle.Status["CANCELED"],
-                                    jobs_platform.domain.lifecycle.Status["COMPLETED"],
-                                    jobs_platform.domain.lifecycle.Status["CRASHED"],
-                                    jobs_platform.domain.lifecycle.Status["EXPIRED"],
-                                    jobs_platform.domain.lifecycle.Status["FAILED"],
-                                    jobs_platform.domain.lifecycle.Status["SYSTEM_FAILURE"],
-                                    jobs_platform.domain.lifecycle.Status["TIMED_OUT"],
-                                ],
-                            ),
-                            _negated=True,
-                        ),
                         ("finished_at__isnull", True),
+                        ("status__regex", "^(DELAYED|EXECUTING|QUEUED|WAITING)$"),
                     ),
                     _connector="OR",
                 ),
@@ -803,13 +757,12 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(
-                        ("attempt_number__gte", 0),
-                        ("attempt_number__lt", models.F("max_attempts")),
+                        ("attempt_number__gte", 0), ("attempt_number__lt", models.F("max_attempts"))
                     ),
                     models.Q(
                         ("attempt_number", models.F("max_attempts")),
                         ("attempt_number__gt", 0),
-                        models.Q(("status__in", ["DELAYED", "QUEUED"]), _negated=True),
+                        models.Q(("status__regex", "^(DELAYED|QUEUED)$"), _negated=True),
                     ),
                     _connector="OR",
                 ),

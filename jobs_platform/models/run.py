@@ -7,6 +7,8 @@ index looks at, and no index mentions the executing status.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import TransactionNow as Now
 from django.contrib.postgres.indexes import GinIndex
@@ -22,7 +24,11 @@ from jobs_platform.models.guard import EngineModel
 from jobs_platform.models.schedule import Schedule
 from jobs_platform.models.worker import Worker
 
-_FINAL = sorted(FINAL)
+
+def _one_of(statuses: AbstractSet[Status]) -> str:
+    """A regular expression: every statement that writes runs reads its CHECKs from the catalogue
+    anew, where an IN of the same names is ten times as long (a third of what an insert cost)."""
+    return f"^({'|'.join(sorted(statuses))})$"
 
 
 class Run(EngineModel):
@@ -87,11 +93,8 @@ class Run(EngineModel):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(status__in=sorted(Status)), name="jobs_run_status_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(status__in=_FINAL, finished_at__isnull=False)
-                | (~Q(status__in=_FINAL) & Q(finished_at__isnull=True)),
+                condition=Q(status__regex=_one_of(FINAL), finished_at__isnull=False)
+                | Q(status__regex=_one_of(set(Status) - FINAL), finished_at__isnull=True),
                 name="jobs_run_final_has_end",
             ),
             models.CheckConstraint(
@@ -110,7 +113,7 @@ class Run(EngineModel):
             models.CheckConstraint(
                 condition=Q(attempt_number__gte=0, attempt_number__lt=F("max_attempts"))
                 | Q(attempt_number__gt=0, attempt_number=F("max_attempts"))
-                & ~Q(status__in=[Status.DELAYED.value, Status.QUEUED.value]),
+                & ~Q(status__regex=_one_of({Status.DELAYED, Status.QUEUED})),
                 name="jobs_run_attempts_within_max",
             ),
             models.UniqueConstraint(

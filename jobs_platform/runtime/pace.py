@@ -1,10 +1,19 @@
-"""How many runs a claim takes: one while a task is slow or unknown, more while they are short."""
+"""How many runs a claim takes, and how soon the next one follows.
+
+One run while a task is slow or unknown, more while they are short. Where short runs trickle in
+faster than they can be claimed one by one, claims keep a distance, so that each finds several.
+"""
 
 from __future__ import annotations
+
+import time
 
 WORTH_SECONDS = 0.02
 """A claim is to hold about this much work: long enough to pay for its commit, too short to hurt."""
 MOST = 64
+DISTANCE_SECONDS = 0.02
+CALM_PER_SECOND = 100.0
+BURST = 50
 _WEIGHT = 0.3
 
 
@@ -40,3 +49,32 @@ class Pace:
         """A run turned out to be slow: know nothing again."""
         self.limit = 1
         self._seconds_per_run = None
+
+
+class Distance:
+    """Between claims that find less than they could take, where runs come fast.
+
+    Up to a hundred a second, or a short burst, each run is claimed and finished at once; beyond
+    that several share a commit, at the price of `DISTANCE_SECONDS` at most.
+    """
+
+    __slots__ = ("_is_full", "_level", "_seen_at")
+
+    def __init__(self) -> None:
+        self._level = 0.0
+        self._is_full = False
+        self._seen_at = time.monotonic()
+
+    def observe(self, runs: int, *, is_full: bool) -> None:
+        """Take note of a claim."""
+        now = time.monotonic()
+        calm = self._level - CALM_PER_SECOND * (now - self._seen_at)
+        self._level = min(2 * BURST, max(0.0, calm) + runs)
+        self._is_full, self._seen_at = is_full, now
+
+    @property
+    def seconds(self) -> float:
+        """How long the next claim should wait from now."""
+        if self._is_full or self._level <= BURST:
+            return 0.0
+        return max(0.0, self._seen_at + DISTANCE_SECONDS - time.monotonic())

@@ -30,7 +30,7 @@ from jobs_platform.runtime.hand import Hand
 from jobs_platform.runtime.interrupt import Interrupt
 from jobs_platform.runtime.log_buffer import LogBuffer
 from jobs_platform.runtime.low_water import LowWater
-from jobs_platform.runtime.pace import Pace
+from jobs_platform.runtime.pace import Distance, Pace
 
 BUDGET_SECONDS = 1.0
 """A drain that has gone on for so long makes room for whatever else its process is to do."""
@@ -80,6 +80,7 @@ class Slot:
         self._around = around
         self._line = Line(around.conninfo, application_name=f"jobs slot {holder.slot}")
         self._pace = Pace()
+        self._distance = Distance()
         self._number = 0
         self._low_water = LowWater()
         self._looked_for_hooks_at = 0.0
@@ -143,7 +144,9 @@ class Slot:
             is_over = self._around.board.is_stopping or time.monotonic() >= until
             limit = 0 if is_over else self._pace.limit
             was_beginning = self._low_water.is_beginning
+            time.sleep(self._distance.seconds)
             taken = self._exchange(limit)
+            self._distance.observe(len(taken.runs), is_full=len(taken.runs) == limit)
             if taken.runs:
                 claims, pauses = claims + 1, 0
                 if claims == 1 and len(taken.runs) == limit:

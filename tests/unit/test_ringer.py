@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from jobs_platform.delivery.ringer import Ringer
+import pytest
+
+from jobs_platform.delivery.ringer import LONG_PAUSE_SECONDS, PAUSE_SECONDS, Ringer
 from tests.waiting import wait_until
 
 
@@ -15,9 +17,10 @@ class SlowBell:
         self.rung: list[tuple[str, int]] = []
         self.may_ring = threading.Event()
 
-    def __call__(self, worker_queue: str, wanted: int) -> None:
+    def __call__(self, worker_queue: str, wanted: int) -> bool:
         self.may_ring.wait(timeout=10)
         self.rung.append((worker_queue, wanted))
+        return True
 
 
 def test_caller_does_not_wait_for_a_ring() -> None:
@@ -50,3 +53,25 @@ def test_flush_gives_up_at_its_deadline() -> None:
     assert ringer.flush(seconds=0.01) is False
     bell.may_ring.set()
     assert ringer.flush(seconds=5)
+
+
+class Pauses(threading.Event):
+    """Remembers how long it was asked to wait, and does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("was_needed", "seconds"), [(True, PAUSE_SECONDS), (False, LONG_PAUSE_SECONDS)]
+)
+def test_pause_is_longer_after_a_ring_that_nobody_needed(was_needed: bool, seconds: float) -> None:
+    ringer = Ringer(lambda worker_queue, wanted: was_needed)
+    ringer._is_ending = pauses = Pauses()
+    ringer.ring("default")
+    wait_until(lambda: pauses.seconds == [seconds], timeout=5, message="there was no such pause")
