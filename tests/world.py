@@ -6,6 +6,7 @@ The engine's lines are connections of their own, so nothing here is hidden in a 
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +21,12 @@ from django.db import connection, connections, transaction
 
 from jobs_platform.domain.lifecycle import FINAL, Status
 from jobs_platform.engine import caller, environments
-from jobs_platform.engine.cancel import stop_attempts
 from jobs_platform.engine.claim import Taken, Want, finish_and_claim
 from jobs_platform.engine.environments import environment_id
 from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.log import LogEntry
+from jobs_platform.engine.stop import stop_attempts
 from jobs_platform.engine.trigger import trigger, trigger_batch
 from jobs_platform.engine.worker import register_worker
 from jobs_platform.models import Claim, Event, Run
@@ -33,6 +34,7 @@ from jobs_platform.sdk import ports
 from jobs_platform.sdk.ports import TriggerRequest
 
 ERROR = json.dumps({"name": "ValueError", "message": "no", "traceback": None})
+_log_ids = itertools.count(1)
 _TABLES = (
     "jobs_run",
     "jobs_event",
@@ -270,7 +272,8 @@ def retried(run: ClaimedRun, after: float = 0.0, **options: Any) -> Outcome:
 
 def log_entry(run: ClaimedRun, message: str, **options: Any) -> LogEntry:
     values = {"level": "info", "fields": None, "source": "logger"} | options
-    return LogEntry(run.id, run.attempt_number, datetime.now(UTC), message=message, **values)
+    at = datetime.now(UTC)
+    return LogEntry(next(_log_ids), run.id, run.attempt_number, at, message=message, **values)
 
 
 class _Undone(Exception):

@@ -174,6 +174,7 @@ class Clock:
             environment_id=self._environment_id,
             name=f"{socket.gethostname()}:{os.getpid()}",
             worker_queues=(),
+            task_ids=[task.id for task in registry],
             pool=POOL,
             slots=0,
             lease_seconds=self._lease_seconds,

@@ -86,6 +86,7 @@ class Fleet:
                 environment_id=known,
                 name=f"{socket.gethostname()}:{os.getpid()}",
                 worker_queues=self._worker_queues,
+                task_ids=[task.id for task in registry],
                 pool=pool,
                 slots=slots,
                 lease_seconds=configuration.lease_seconds,

@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 class LogEntry:
     """One line that a run wrote, storable as it is."""
 
+    id: int
+    """Ascends within an attempt; with the run it tells whether the line is stored already."""
     run_id: UUID
     attempt_number: int
     at: datetime
@@ -61,6 +63,7 @@ def log_params(entries: Sequence[LogEntry], *, environment_id: int) -> dict[str,
     """The arrays of `write_log_lines.sql`."""
     return {
         "environment_id": environment_id,
+        "ids": [entry.id for entry in entries],
         "run_ids": [entry.run_id for entry in entries],
         "attempt_numbers": [entry.attempt_number for entry in entries],
         "logged_at": [entry.at for entry in entries],

@@ -18,6 +18,7 @@ from jobs_platform.engine.claim import LONG_AGO
 from jobs_platform.engine.handoff import Outcome
 from jobs_platform.engine.hook_call import release_hook_calls_of_slot
 from jobs_platform.engine.line import Line, Row
+from jobs_platform.engine.stop import abandon_attempts
 
 CLAIMS_PER_TRANSACTION = 100
 
@@ -153,7 +154,7 @@ def _end_attempts(
             ended = found.retried if outcome.status is Status.QUEUED else found.crashed
             ended.append(outcome.run_id)
     if cancelled:
-        _stop_cancelled(line, cancelled)
+        abandon_attempts(line, [(row[0], row[1]) for row in cancelled])
 
 
 def lost_outcome(run_id: UUID, token: int, attempt_number: int, max_attempts: int) -> Outcome:
@@ -187,16 +188,3 @@ def _finish(line: Line, outcomes: Sequence[Outcome]) -> None:
         "low_water": LONG_AGO,
     }
     ledger.finish_and_claim(line.execute, params)
-
-
-def _stop_cancelled(line: Line, cancelled: Sequence[Row]) -> None:
-    """Runs cancelled while the attempt was live: its end is recorded, its hooks are free."""
-    run_ids = [row[0] for row in cancelled]
-    params = {
-        "run_ids": run_ids,
-        "tokens": [row[1] for row in cancelled],
-        "cpu_seconds": [None] * len(run_ids),
-        "peak_memory_bytes": [None] * len(run_ids),
-    }
-    line.execute("stop_attempts", params)
-    line.execute("release_hook_calls", {"run_ids": run_ids})

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from jobs_platform.engine import ledger
-from jobs_platform.engine.hook_call import release_hook_calls, release_hook_calls_of_slot
+from jobs_platform.engine.hook_call import release_hook_calls_of_slot
 from jobs_platform.engine.line import Line
+from jobs_platform.engine.stop import abandon_attempts
 
 
 def register_worker(
@@ -16,15 +17,20 @@ def register_worker(
     environment_id: int,
     name: str,
     worker_queues: Sequence[str],
+    task_ids: Sequence[str] = (),
     pool: str,
     slots: int,
     lease_seconds: float,
 ) -> int:
-    """A worker row whose lease runs from now; returns its id."""
+    """A worker row whose lease runs from now; returns its id.
+
+    Schedules fire while some live worker (a beat counts) has their task in its code.
+    """
     params = {
         "environment_id": environment_id,
         "name": name,
         "worker_queues": list(worker_queues),
+        "task_ids": list(task_ids),
         "pool": pool,
         "slots": slots,
         "lease_seconds": lease_seconds,
@@ -59,7 +65,7 @@ def give_back(line: Line, attempts: Sequence[tuple[UUID, int]]) -> list[tuple[UU
     given_back = [(row[0], row[1]) for row in ledger.give_back(line.execute, attempts=attempts)]
     refused = [attempt for attempt in attempts if attempt[0] not in dict(given_back)]
     if refused:
-        _end_cancelled(line, refused)
+        abandon_attempts(line, refused)
     return given_back
 
 
@@ -99,16 +105,3 @@ def give_back_behind(line: Line, worker_id: int, *, slot: int, number: int, star
             for pair in list(zip(run_ids, tokens, strict=True))[started:]
         ]
         return len(give_back(line, attempts))
-
-
-def _end_cancelled(line: Line, attempts: Sequence[tuple[UUID, int]]) -> None:
-    """Those of these attempts that were cancelled end here: their hook calls are anybody's."""
-    params = {
-        "run_ids": [run_id for run_id, _ in attempts],
-        "tokens": [token for _, token in attempts],
-        "cpu_seconds": [None] * len(attempts),
-        "peak_memory_bytes": [None] * len(attempts),
-    }
-    cancelled = [row[0] for row in line.execute("stop_attempts", params)]
-    if cancelled:
-        release_hook_calls(line, cancelled)

@@ -347,6 +347,12 @@ class Migration(migrations.Migration):
                         base_field=models.TextField(), size=None
                     ),
                 ),
+                (
+                    "task_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(), db_default=[], size=None
+                    ),
+                ),
                 ("pool", models.CharField(max_length=16)),
                 ("slots", models.SmallIntegerField()),
                 (
@@ -548,7 +554,13 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="LogLine",
             fields=[
-                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "run", "id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("id", models.BigIntegerField()),
                 ("attempt_number", models.SmallIntegerField()),
                 ("logged_at", models.DateTimeField()),
                 ("level", models.CharField(max_length=8)),
@@ -578,7 +590,6 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "jobs_log_line",
-                "indexes": [models.Index(fields=["run", "id"], name="jobs_log_line_run")],
             },
         ),
         migrations.CreateModel(

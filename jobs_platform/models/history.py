@@ -58,9 +58,10 @@ class Event(EngineModel):
 
 
 class LogLine(EngineModel):
-    """One line of a run's log; `id` ascends within a run."""
+    """One line of a run's log; `id` ascends in an attempt: microseconds, by the worker's clock."""
 
-    id = models.BigAutoField(primary_key=True)
+    pk = models.CompositePrimaryKey("run", "id")
+    id = models.BigIntegerField()
     run = models.ForeignKey(
         Run, models.CASCADE, db_constraint=False, db_index=False, related_name="log_lines"
     )
@@ -76,7 +77,6 @@ class LogLine(EngineModel):
 
     class Meta:
         db_table = "jobs_log_line"
-        indexes = [models.Index(fields=["run", "id"], name="jobs_log_line_run")]
 
 
 class HookCall(EngineModel):

@@ -19,6 +19,8 @@ class Worker(EngineModel):
     )
     name = models.TextField()
     worker_queues = ArrayField(models.TextField())
+    task_ids = ArrayField(models.TextField(), db_default=[])
+    """The tasks in its code."""
     pool = models.CharField(max_length=16)
     slots = models.SmallIntegerField()
     started_at = models.DateTimeField(db_default=Now())

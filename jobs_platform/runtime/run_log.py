@@ -20,7 +20,16 @@ Sink = Callable[[LogEntry], None]
 class AttemptLog:
     """The log of one attempt. After `close` it takes nothing more."""
 
-    __slots__ = ("_characters", "_dropped", "_facts", "_is_closed", "_lines", "_partial", "_sink")
+    __slots__ = (
+        "_characters",
+        "_dropped",
+        "_facts",
+        "_is_closed",
+        "_last_id",
+        "_lines",
+        "_partial",
+        "_sink",
+    )
 
     def __init__(self, facts: ClaimedFacts, sink: Sink, *, limit: int) -> None:
         self._facts = facts
@@ -28,6 +37,7 @@ class AttemptLog:
         self._lines = limit
         self._characters = MAX_CHARACTERS
         self._dropped = 0
+        self._last_id = 0
         self._partial: dict[str, str] | None = None
         self._is_closed = False
 
@@ -71,10 +81,13 @@ class AttemptLog:
             self._send("warn", message, None, "logger")
 
     def _send(self, level: str, message: str, fields: str | None, source: str) -> None:
+        at = utc_now()
+        self._last_id = max(self._last_id + 1, int(at.timestamp() * 1e6))
         entry = LogEntry(
+            id=self._last_id,
             run_id=self._facts.id,
             attempt_number=self._facts.attempt_number,
-            at=utc_now(),
+            at=at,
             level=level,
             message=message,
             fields=fields,

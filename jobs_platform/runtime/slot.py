@@ -18,11 +18,11 @@ from uuid import UUID
 from jobs_platform.domain.errors import DatabaseUnavailableError, UnknownTaskError
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.domain.payloads import make_storable
-from jobs_platform.engine.cancel import stop_attempts
 from jobs_platform.engine.claim import Taken, Want, finish_and_claim
 from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
 from jobs_platform.engine.hook_call import release_hook_calls
 from jobs_platform.engine.line import Line
+from jobs_platform.engine.stop import stop_attempts
 from jobs_platform.engine.worker import give_back, give_back_unknown
 from jobs_platform.runtime.board import Board, SlotState
 from jobs_platform.runtime.final_hooks import CallsHooks, FinalHooks
@@ -229,7 +229,7 @@ class Slot:
         self._show()
         began = self.hand.begin_hooks()
         try:
-            self._settle(outcomes, taken, runs if calls_hooks else {})
+            self._settle(outcomes, taken, runs, calls_hooks=calls_hooks)
         finally:
             self.hand.end_hooks()
         if time.monotonic() - began > SLOW_SECONDS:
@@ -289,19 +289,34 @@ class Slot:
             )
 
     def _settle(
-        self, outcomes: Sequence[Outcome], taken: Taken, runs: Mapping[UUID, ClaimedRun]
+        self,
+        outcomes: Sequence[Outcome],
+        taken: Taken,
+        runs: Mapping[UUID, ClaimedRun],
+        *,
+        calls_hooks: bool,
     ) -> None:
-        """Call the final hooks of what was written; find out what became of what was refused."""
+        """Call the final hooks of what was written; find out what became of what was refused.
+
+        Without `calls_hooks` they are left to anybody: an earlier try may have left them already.
+        """
         refused = [outcome for outcome in outcomes if outcome.run_id not in taken.finished]
-        for outcome in outcomes:
+        for outcome in outcomes if calls_hooks else ():
             is_ours = outcome.run_id in taken.finished and outcome.run_id in runs
             if is_ours and outcome.run_id in taken.broken:
                 self._hooks.owe([outcome.run_id])
             elif is_ours and outcome.has_final_hooks and outcome.status is not Status.QUEUED:
                 self._hooks.call(runs[outcome.run_id], outcome)
         if refused:
-            self._hooks.owe(self._insist(lambda: stop_attempts(self._line, refused)))
+            self._stop(refused, calls_hooks=calls_hooks)
         self._insist(lambda: self._hooks.settle(self._line))
+
+    def _stop(self, refused: Sequence[Outcome], *, calls_hooks: bool) -> None:
+        stopped = self._insist(lambda: stop_attempts(self._line, refused))
+        if calls_hooks:
+            self._hooks.owe(stopped)
+        elif stopped:
+            self._insist(lambda: release_hook_calls(self._line, stopped))
 
     def _show(self) -> None:
         with self._showing:

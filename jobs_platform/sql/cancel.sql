@@ -2,7 +2,7 @@
 -- Parameters: run_ids (ascending), message (the reason, as the error of the runs), event_data (JSON:
 --   the reason, the run that was asked for).
 -- Returns: id, fencing_token, worker_id (null unless an attempt is live), worker_queue.
--- Hook calls: made by the worker that holds the live attempt, else by any.
+-- Hook calls: made by the slot that holds the live attempt, else by any.
 -- Locks: the runs, held already. Index: primary key.
 WITH held AS MATERIALIZED (
     SELECT id, status FROM jobs_run WHERE id = ANY(%(run_ids)s::uuid[])
@@ -22,8 +22,11 @@ WITH held AS MATERIALIZED (
     INSERT INTO jobs_event (run_id, version, environment_id, move, attempt_number, data)
     SELECT id, version, environment_id, 'cancel', attempt_number, %(event_data)s::json FROM cancelled
 ), hook_call AS (
-    INSERT INTO jobs_hook_call (run_id, environment_id, worker_queue, worker_id)
-    SELECT id, environment_id, worker_queue, worker_id FROM cancelled
+    INSERT INTO jobs_hook_call (run_id, environment_id, worker_queue, worker_id, slot)
+    SELECT id, environment_id, worker_queue, worker_id, (
+        SELECT claim.slot FROM jobs_claim AS claim
+        WHERE claim.worker_id = cancelled.worker_id AND cancelled.id = ANY(claim.run_ids) LIMIT 1
+    ) FROM cancelled
     ON CONFLICT (run_id) DO NOTHING
 )
 SELECT id, fencing_token, worker_id, worker_queue FROM cancelled

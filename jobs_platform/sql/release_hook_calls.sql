@@ -1,4 +1,6 @@
--- Hook calls of these runs may be made by any worker. Parameters: run_ids.
--- Locks: the calls. Index: primary key.
-UPDATE jobs_hook_call SET worker_id = NULL, slot = NULL
-WHERE run_id = ANY(%(run_ids)s::uuid[])
+-- Hook calls that were to be made by the worker of the last attempt may be made by any.
+-- Parameters: run_ids. Locks: the calls. Index: primary keys.
+UPDATE jobs_hook_call AS call SET worker_id = NULL, slot = NULL
+FROM jobs_run AS run
+WHERE call.run_id = ANY(%(run_ids)s::uuid[]) AND run.id = call.run_id
+  AND call.worker_id = run.worker_id

@@ -34,6 +34,8 @@ UNION ALL
  WHERE schedule.is_active AND schedule.environment_id = %(environment_id)s
    AND schedule.next_fire_at IS NOT NULL
    AND EXISTS (
-       SELECT FROM jobs_task_definition AS task
-       WHERE task.environment_id = schedule.environment_id AND task.task_id = schedule.task_id)
+       SELECT FROM jobs_worker AS worker
+       WHERE worker.stopped_at IS NULL AND worker.lease_until > now()
+         AND worker.environment_id = schedule.environment_id
+         AND schedule.task_id = ANY(worker.task_ids))
  ORDER BY schedule.next_fire_at LIMIT 1)

@@ -27,6 +27,8 @@ from jobs_platform.models import Run
 from jobs_platform.sdk import ports
 from jobs_platform.sdk.ports import TriggerRequest
 
+_log_ids = itertools.count(1)
+
 
 class SameTransaction:
     """The engine's `Line` over Django's connection, so that a test's rollback takes all along."""
@@ -90,6 +92,7 @@ class Fleet:
         at = datetime(2025, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
         entries = [
             LogEntry(
+                next(_log_ids),
                 claimed.id,
                 claimed.attempt_number,
                 at,

@@ -30,6 +30,7 @@ def due_schedule(
 ) -> Schedule:
     """A schedule whose nominal time has passed."""
     define(world, a_task(id, cron=cron))
+    world.sql("UPDATE jobs_worker SET task_ids = task_ids || %s::text", [id])
     world.sql(
         "UPDATE jobs_schedule SET next_fire_at = date_trunc('minute', now()) - %s::interval"
         " WHERE task_id = %s",

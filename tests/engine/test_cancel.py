@@ -162,3 +162,32 @@ def test_reason_that_cannot_be_stored_is_made_storable(world: World) -> None:
     assert cancel(run_id, reason="a\x00b\ud800")
     assert world.status(run_id) == Status.CANCELED
     assert "\x00" not in world.row(run_id).error["message"]
+
+
+def test_what_a_cancelled_attempt_triggers_before_it_stops_is_cancelled_with_its_end(
+    world: World,
+) -> None:
+    run = world.executing()
+    cancel(run.id)
+    late = world.trigger(parent_id=run.id)
+    assert world.stop_attempts(completed(run)) == {run.id}
+    assert world.status(late) == Status.CANCELED
+    world.check()
+
+
+def test_executing_child_of_a_cancelled_attempt_is_told(world: World) -> None:
+    listener = world.new_line()
+    run = world.executing()
+    cancel(run.id)
+    late = world.trigger(parent_id=run.id)
+    child = world.claim_one()
+    notices(world, listener, seconds=0)
+    world.stop_attempts(completed(run))
+    assert child.id == late
+    assert notices(world, listener) == [f"{child.id}:{child.fencing_token}"]
+
+
+def test_hook_call_of_an_executing_run_is_its_slots(world: World) -> None:
+    run = world.executing()
+    cancel(run.id)
+    assert HookCall.objects.get().slot == world.holder.slot

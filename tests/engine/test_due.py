@@ -8,7 +8,7 @@ from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.due import Due, what_is_due
 from jobs_platform.engine.fire import fire_due
 from jobs_platform.engine.recover import recover_lost_workers
-from tests.engine.declaring import a_task, define, due_schedule
+from tests.engine.declaring import due_schedule
 from tests.world import World, retried
 
 NOTHING = Due((), (), has_lost_workers=False, has_schedules=False, seconds_until_next=None)
@@ -94,13 +94,14 @@ def test_due_schedule_is_seen_until_it_has_fired(world: World) -> None:
 
 
 def test_schedule_ahead_is_foreseen(world: World) -> None:
-    define(world, a_task(cron="* * * * *"))
+    due_schedule(world)
+    world.sql("UPDATE jobs_schedule SET next_fire_at = now() + interval '1 minute'")
     due = look(world)
     assert not due.has_schedules
     assert 0 < due.seconds_until_next <= 60
 
 
-def test_schedule_whose_task_nobody_has_defined_is_not_due(world: World) -> None:
+def test_schedule_whose_task_is_in_nobodys_code_is_not_due(world: World) -> None:
     due_schedule(world)
-    world.sql("DELETE FROM jobs_task_definition")
+    world.sql("UPDATE jobs_worker SET task_ids = '{}'")
     assert look(world) == NOTHING

@@ -239,3 +239,12 @@ def test_unstorable_log_line_costs_only_itself(world: World) -> None:
     assert world.status(run.id) == Status.COMPLETED
     messages = LogLine.objects.order_by("id").values_list("message", flat=True)
     assert list(messages) == ["one", "three"]
+
+
+def test_log_line_is_stored_once_when_a_reply_was_lost(world: World) -> None:
+    run = world.executing()
+    entries = [log_entry(run, "one"), log_entry(run, "two")]
+    world.exchange(log_entries=entries)
+    world.exchange([completed(run)], log_entries=entries)
+    messages = LogLine.objects.order_by("id").values_list("message", flat=True)
+    assert list(messages) == ["one", "two"]

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from jobs_platform.domain.ids import encode
 from jobs_platform.domain.lifecycle import Status
+from jobs_platform.engine.due import what_is_due
 from jobs_platform.engine.environments import environment_id
 from jobs_platform.engine.fire import SCHEDULES_PER_TRANSACTION, fire_due
 from jobs_platform.models import Run, Schedule
@@ -122,8 +123,10 @@ def test_schedule_that_cannot_be_read_stops_alone(world: World) -> None:
 
 def test_many_due_schedules_fire_in_bounded_transactions(world: World) -> None:
     count = SCHEDULES_PER_TRANSACTION + 3
-    define(world, *(a_task(f"report-{n}", cron="*/5 * * * *") for n in range(count)))
+    tasks = [a_task(f"report-{n}", cron="*/5 * * * *") for n in range(count)]
+    define(world, *tasks)
     world.sql("UPDATE jobs_schedule SET next_fire_at = now() - interval '1 minute'")
+    world.sql("UPDATE jobs_worker SET task_ids = %s", [[task.id for task in tasks]])
     assert fire(world) == {"default": SCHEDULES_PER_TRANSACTION}
     assert fire(world) == {"default": 3}
     assert Run.objects.count() == count
@@ -134,3 +137,13 @@ def test_next_time_is_later_than_now_also_over_a_long_downtime(world: World) -> 
     fire(world)
     run, schedule = Run.objects.get(), Schedule.objects.get()
     assert timedelta() < schedule.next_fire_at - run.created_at <= timedelta(hours=1)
+
+
+def test_schedule_of_a_task_that_was_removed_from_the_code_waits(world: World) -> None:
+    schedule = due_schedule(world)
+    world.sql("UPDATE jobs_worker SET task_ids = '{}'")
+    assert fire_due(world.line, environment_id=world.environment_id) == {}
+    assert not what_is_due(world.line, environment_id=world.environment_id).has_schedules
+    world.sql("UPDATE jobs_worker SET task_ids = %s", [[schedule.task_id]])
+    assert what_is_due(world.line, environment_id=world.environment_id).has_schedules
+    assert sum(fire_due(world.line, environment_id=world.environment_id).values()) == 1

@@ -9,7 +9,7 @@ from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.due import what_is_due
 from jobs_platform.engine.environments import environment_id
 from jobs_platform.engine.hook_call import MAX_TRIES, claim_hook_calls, finish_hook_calls
-from jobs_platform.engine.recover import recover_worker
+from jobs_platform.engine.recover import recover_lost_workers, recover_slot, recover_worker
 from jobs_platform.models import HookCall
 from tests.world import World, completed
 
@@ -80,3 +80,26 @@ def test_hook_call_that_somebody_is_taking_is_passed_over(world: World) -> None:
     held = world.connect()
     held.execute("SELECT 1 FROM jobs_hook_call WHERE run_id = %s FOR UPDATE", [first])
     assert take(world) == [second]
+
+
+def test_hook_call_of_a_cancelled_run_is_free_when_its_slot_dies_with_the_claim_forgotten(
+    world: World,
+) -> None:
+    """The slot had written its next claim, and died before it ended the cancelled attempt."""
+    run = world.executing()
+    cancel(run.id)
+    world.exchange([completed(run)])
+    assert world.claims() == []
+    assert take(world, world.new_worker()) == []
+    recover_slot(world.line, world.holder.worker_id, world.holder.slot)
+    assert take(world, world.new_worker()) == [run.id]
+
+
+def test_recovery_leaves_a_hook_call_to_the_worker_that_has_taken_it(world: World) -> None:
+    run = world.executing()
+    cancel(run.id)
+    world.end_lease()
+    successor = world.new_worker()
+    assert take(world, successor) == [run.id]
+    recover_lost_workers(world.line)
+    assert take(world, world.new_worker()) == []

@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from jobs_platform.domain.errors import RunNotFoundError
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine import replay as replaying
-from jobs_platform.engine.cancel import cancel, stop_attempts
+from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.claim import Want, finish_and_claim
 from jobs_platform.engine.environments import environment_id
 from jobs_platform.engine.handoff import Holder, Outcome
@@ -41,6 +41,7 @@ from jobs_platform.engine.recover import (
     recover_slot,
     recover_worker,
 )
+from jobs_platform.engine.stop import stop_attempts
 from jobs_platform.engine.trigger import trigger, trigger_batch
 from jobs_platform.engine.worker import give_back, give_back_unknown, stop_worker
 from tests.invariants.looking import assert_agree
