@@ -3,7 +3,7 @@
 from jobs_platform.models.batch import Batch
 from jobs_platform.models.environment import Environment
 from jobs_platform.models.history import Attempt, Event, HookCall, LogLine
-from jobs_platform.models.queue import Queue
+from jobs_platform.models.queue import Queue, Slot
 from jobs_platform.models.run import Run
 from jobs_platform.models.schedule import Schedule
 from jobs_platform.models.task_definition import TaskDefinition
@@ -20,6 +20,7 @@ __all__ = [
     "Queue",
     "Run",
     "Schedule",
+    "Slot",
     "TaskDefinition",
     "Worker",
 ]

@@ -13,6 +13,9 @@ class Environment(EngineModel):
 
     id = models.SmallAutoField(primary_key=True)
     slug = models.CharField(max_length=64, unique=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    """Nothing of this environment starts while it is set."""
+    paused_by = models.TextField(db_default="", blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -47,6 +47,29 @@ class Run(EngineModel):
     run_at = models.DateTimeField()
     """Claimable from then on; orders the queue (queue time minus priority, or the retry's time)."""
     is_claimable = models.BooleanField(db_default=True)
+    is_waiting = models.BooleanField(db_default=False)
+    """For a slot of its queue; admission makes it claimable."""
+    is_timed = models.BooleanField(db_default=False)
+    """The clock moves it on at `run_at`: a delay, or a retry that needs a slot first."""
+    has_slot = models.BooleanField(db_default=False)
+    """From its admission until its attempt has ended."""
+    concurrency_key = models.TextField(db_default="")
+    """Runs of one key of a queue share its slots; empty without."""
+    further_keys = ArrayField(models.TextField(), db_default=[])
+    """Keys beside the first; a run starts only if all have room."""
+    rate_weight = models.SmallIntegerField(db_default=1)
+    ttl_seconds = models.FloatField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    """It expires unless it was claimed before; NULL from its first claim on."""
+    max_duration_seconds = models.FloatField(null=True)
+    idempotency_key = models.TextField(null=True)
+    held_key = models.TextField(null=True)
+    """The idempotency key while it keeps others from being made; NULL once it is free."""
+    key_expires_at = models.DateTimeField(null=True)
+    debounce_key = models.TextField(null=True)
+    """While DELAYED: the next trigger with this key pushes it back."""
+    debounce_until = models.DateTimeField(null=True)
+    """It is not pushed back beyond this instant."""
     payload = VerbatimJSONField()
     output = VerbatimJSONField(null=True)
     error = VerbatimJSONField(null=True)
@@ -116,6 +139,29 @@ class Run(EngineModel):
                 & ~Q(status__regex=_one_of({Status.DELAYED, Status.QUEUED})),
                 name="jobs_run_attempts_within_max",
             ),
+            models.CheckConstraint(
+                condition=Q(is_waiting=False) | Q(status=Status.QUEUED, is_claimable=False),
+                name="jobs_run_waiting_queued",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_timed=False)
+                | Q(
+                    status__regex=_one_of({Status.DELAYED, Status.QUEUED}),
+                    is_claimable=False,
+                    is_waiting=False,
+                ),
+                name="jobs_run_timed_not_due",
+            ),
+            models.UniqueConstraint(
+                fields=["environment", "task_id", "held_key"],
+                name="jobs_run_held_key",
+                condition=Q(held_key__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=["environment", "task_id", "debounce_key"],
+                name="jobs_run_debounce",
+                condition=Q(debounce_key__isnull=False),
+            ),
             models.UniqueConstraint(
                 fields=["schedule", "scheduled_at"],
                 name="jobs_run_once_per_nominal_time",
@@ -127,6 +173,21 @@ class Run(EngineModel):
                 fields=["environment", "worker_queue", "run_at"],
                 name="jobs_run_claimable",
                 condition=Q(is_claimable=True),
+            ),
+            models.Index(
+                fields=["environment", "queue", "concurrency_key", "run_at", "id"],
+                name="jobs_run_waiting",
+                condition=Q(is_waiting=True),
+            ),
+            models.Index(
+                fields=["environment", "run_at"],
+                name="jobs_run_timed",
+                condition=Q(is_timed=True),
+            ),
+            models.Index(
+                fields=["environment", "expires_at"],
+                name="jobs_run_expiring",
+                condition=Q(expires_at__isnull=False),
             ),
             models.Index(
                 fields=["parent"], name="jobs_run_parent", condition=Q(parent__isnull=False)
