@@ -21,6 +21,8 @@ class Migration(migrations.Migration):
                 ('queue', models.CharField(max_length=160)),
                 ('key', models.TextField()),
                 ('taken_at', models.DateTimeField(db_default=django.contrib.postgres.functions.TransactionNow())),
+                ('environment', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='jobs.environment')),
+                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='slots', to='jobs.run')),
             ],
             options={
                 'db_table': 'jobs_slot',
@@ -206,16 +208,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='run',
             constraint=models.UniqueConstraint(condition=models.Q(('debounce_key__isnull', False)), fields=('environment', 'task_id', 'debounce_key'), name='jobs_run_debounce'),
-        ),
-        migrations.AddField(
-            model_name='slot',
-            name='environment',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='jobs.environment'),
-        ),
-        migrations.AddField(
-            model_name='slot',
-            name='run',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='slots', to='jobs.run'),
         ),
         migrations.AddField(
             model_name='queue',
