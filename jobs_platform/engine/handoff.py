@@ -39,6 +39,8 @@ class ClaimedRun:
     batch_id: UUID | None
     replay_of_id: UUID | None
     schedule_id: str | None
+    max_duration_seconds: float | None = None
+    """Of this run; without it the task's own or the project's holds."""
 
 
 @dataclass(frozen=True, slots=True)

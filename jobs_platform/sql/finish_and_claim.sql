@@ -102,5 +102,5 @@ SELECT
     claimed.priority_seconds, claimed.tags, claimed.metadata::text, claimed.is_test,
     claimed.task_version, claimed.version, claimed.created_at, claimed.started_at,
     claimed.attempt_started_at, claimed.parent_id, claimed.root_id, claimed.batch_id,
-    claimed.replay_of_id, claimed.schedule_id, claimed.run_at
+    claimed.replay_of_id, claimed.schedule_id, claimed.max_duration_seconds, claimed.run_at
 FROM (SELECT) AS always LEFT JOIN claimed ON true

@@ -161,3 +161,10 @@ def test_claim_of_a_retry_keeps_the_first_start_and_drops_the_old_error(world: W
     assert (again.attempt_number, again.fencing_token) == (2, 2)
     assert (row.started_at, row.error) == (started_at, None)
     assert row.attempt_started_at > started_at
+
+
+def test_claim_hands_out_the_runs_own_maximum_duration(world: World) -> None:
+    limited, unlimited = world.trigger_many(2)
+    world.sql("UPDATE jobs_run SET max_duration_seconds = 2.5 WHERE id = %s", [limited])
+    given = {run.id: run.max_duration_seconds for run in world.claim(limit=2)}
+    assert given == {limited: 2.5, unlimited: None}
