@@ -32,19 +32,26 @@ from jobs_platform.domain.errors import (
     PayloadTooLargeError,
     PayloadValidationError,
     PollTimeoutError,
+    QueueConflictError,
+    QueueFullError,
+    QueueRefusedError,
     RunCancelled,
     RunFailedError,
+    RunNotDelayedError,
     RunNotFoundError,
     TaskImportError,
     UnknownTaskError,
+    UnsettledKeyError,
 )
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.sdk.context import Context, ctx
+from jobs_platform.sdk.debounce import Debounce
 from jobs_platform.sdk.handles import BatchHandle, RunHandle
 from jobs_platform.sdk.hooks import hooks
+from jobs_platform.sdk.idempotency import IdempotencyKey, idempotency_keys
 from jobs_platform.sdk.logger import logger
 from jobs_platform.sdk.namespaces import batch, tasks
-from jobs_platform.sdk.queue import Queue
+from jobs_platform.sdk.queue import Queue, RateLimit
 from jobs_platform.sdk.retry import Retry
 from jobs_platform.sdk.run_state import locals, tags, usage  # noqa: A004 - as in Trigger.dev
 from jobs_platform.sdk.runs import runs
@@ -64,8 +71,10 @@ __all__ = [
     "Context",
     "Cron",
     "DatabaseUnavailableError",
+    "Debounce",
     "DuplicateTaskError",
     "Event",
+    "IdempotencyKey",
     "InvalidCronError",
     "InvalidDurationError",
     "InvalidIdError",
@@ -90,21 +99,28 @@ __all__ = [
     "PayloadValidationError",
     "PollTimeoutError",
     "Queue",
+    "QueueConflictError",
+    "QueueFullError",
+    "QueueRefusedError",
+    "RateLimit",
     "Retry",
     "Run",
     "RunCancelled",
     "RunError",
     "RunFailedError",
     "RunHandle",
+    "RunNotDelayedError",
     "RunNotFoundError",
     "ScheduledPayload",
     "Status",
     "Task",
     "TaskImportError",
     "UnknownTaskError",
+    "UnsettledKeyError",
     "batch",
     "ctx",
     "hooks",
+    "idempotency_keys",
     "locals",
     "logger",
     "runs",

@@ -23,6 +23,10 @@
     │   └── PayloadError, OutputError, MetadataError: the same leaves, by what they are about
     ├── NotFoundError
     │   └── RunNotFoundError, BatchNotFoundError
+    ├── QueueRefusedError
+    │   └── QueueFullError, QueueConflictError
+    ├── RunNotDelayedError
+    ├── UnsettledKeyError
     ├── AbortTaskRunError           raised by users: fail without retry
     ├── RunFailedError
     ├── PollTimeoutError
@@ -37,7 +41,8 @@
     RunCancelled (a BaseException)  raised inside the user's frame when a run is cancelled
 
 A docstring is the message; names in braces are attributes. `code` is stable, the wording is not.
-Settings and tasks are written down in `task_errors.py`, DataError in `data_errors.py`.
+Settings and tasks are written down in `task_errors.py`, DataError in `data_errors.py`, queues,
+delays and keys in `flow_errors.py`.
 """
 
 from __future__ import annotations
@@ -62,6 +67,13 @@ from jobs_platform.domain.data_errors import (
     ValidationError,
 )
 from jobs_platform.domain.error_base import JobsError, close_matches, did_you_mean
+from jobs_platform.domain.flow_errors import (
+    QueueConflictError,
+    QueueFullError,
+    QueueRefusedError,
+    RunNotDelayedError,
+    UnsettledKeyError,
+)
 from jobs_platform.domain.task_errors import (
     ConfigurationError,
     DuplicateTaskError,
@@ -301,8 +313,12 @@ __all__ = [
     "PayloadTooLargeError",
     "PayloadValidationError",
     "PollTimeoutError",
+    "QueueConflictError",
+    "QueueFullError",
+    "QueueRefusedError",
     "RunCancelled",
     "RunFailedError",
+    "RunNotDelayedError",
     "RunNotFoundError",
     "ScheduleError",
     "TaskDefinitionError",
@@ -311,6 +327,7 @@ __all__ = [
     "TooLargeError",
     "TooManyItemsError",
     "UnknownTaskError",
+    "UnsettledKeyError",
     "ValidationError",
     "WriteGuardError",
     "close_matches",

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jobs_platform.domain.configuration import MIN_MAX_DURATION_SECONDS
-from jobs_platform.domain.durations import to_seconds
 from jobs_platform.domain.errors import InvalidTaskError, JobsError, close_matches, did_you_mean
 from jobs_platform.domain.retrying import RetryPolicy
 from jobs_platform.sdk import signature
@@ -19,6 +17,7 @@ from jobs_platform.sdk.options import TaskDefaults, check_machine, check_version
 from jobs_platform.sdk.queue import Queue, queue_name
 from jobs_platform.sdk.schema import OutputSchema, PayloadSchema, SchemaError
 from jobs_platform.sdk.signature import Signature, SignatureError
+from jobs_platform.sdk.timing import check_max_duration, check_ttl
 
 MAX_ID_LENGTH = 128
 ALLOWED_IN_ID = "a-z 0-9 - _ . /"
@@ -99,7 +98,10 @@ class _Declaring:
         read = self._signature(local_names)
         payload_schema, output_schema = self._schemas(read)
         queue = self.options.get("queue")
+        limits = queue if isinstance(queue, Queue) and queue.has_limits else None
         retry = self._retry()
+        max_duration = self._checked(check_max_duration, self.options.get("max_duration"))
+        ttl = self._checked(check_ttl, self.options.get("ttl"))
         return Declaration(
             id=task_id,
             function=self.function,
@@ -110,8 +112,8 @@ class _Declaring:
             description=self._text("description") or inspect.getdoc(self.function),
             queue=queue if isinstance(queue, Queue) else None,
             retry=retry,
-            max_duration_seconds=self._seconds("max_duration", MIN_MAX_DURATION_SECONDS),
-            ttl_seconds=self._seconds("ttl", 0.0),
+            max_duration_seconds=max_duration,
+            ttl_seconds=ttl,
             signature=read,
             payload_schema=payload_schema,
             output_schema=output_schema,
@@ -120,6 +122,9 @@ class _Declaring:
                 machine=self._checked(check_machine, self.options.get("machine")),
                 max_attempts=retry.max_attempts if retry else None,
                 version=self._checked(check_version, self._text("version")),
+                queue_limits=limits,
+                ttl_seconds=ttl,
+                max_duration_seconds=max_duration,
             ),
             hooks={name: self._hooks(name) for name in ARITY if name in self.options},
         )
@@ -168,12 +173,6 @@ class _Declaring:
         if value is not None and (not isinstance(value, str) or not value.strip()):
             self._refuse(f"{name} is {value!r}, not text")
         return value
-
-    def _seconds(self, name: str, minimum: float) -> float | None:
-        value = self.options.get(name)
-        if value is None:
-            return None
-        return float(self._checked(lambda it: to_seconds(it, name=name, minimum=minimum), value))
 
     def _hooks(self, name: str) -> tuple[Hook, ...]:
         given = self.options[name]

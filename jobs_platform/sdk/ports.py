@@ -14,7 +14,19 @@ from uuid import UUID
 from jobs_platform.domain.configuration import Configuration
 from jobs_platform.domain.errors import NotConfiguredError
 from jobs_platform.domain.lifecycle import Status
+from jobs_platform.sdk.debounce import Debounce
+from jobs_platform.sdk.queue import Queue
 from jobs_platform.sdk.values import Batch, Event, LogLine, Run
+
+
+@dataclass(frozen=True, slots=True)
+class KeyClaim:
+    """An idempotency key that the run is to hold."""
+
+    shown: str
+    held: str
+    """Unique for the task in its environment, while it is held."""
+    ttl_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,32 @@ class TriggerRequest:
     task_version: str | None = None
     parent_id: UUID | None = None
     root_id: UUID | None = None
+    delay_seconds: float | None = None
+    delay_until: datetime | None = None
+    """Instead of `delay_seconds`; aware."""
+    ttl_seconds: float | None = None
+    max_duration_seconds: float | None = None
+    concurrency_keys: tuple[str, ...] = ()
+    rate_weight: int = 1
+    idempotency: KeyClaim | None = None
+    debounce: Debounce | None = None
+    queue_limits: Queue | None = None
+    """What the code that triggers says of the queue, where that is more than its name."""
+    names_queue: bool = False
+    """The trigger chose the queue; it is made if there is none of that name."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the shortest statement can write it."""
+        return (
+            self.delay_seconds is None
+            and self.delay_until is None
+            and self.idempotency is None
+            and self.debounce is None
+            and self.queue_limits is None
+            and not self.concurrency_keys
+            and self.rate_weight == 1
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +82,7 @@ class Triggered:
     id: UUID
     task_id: str
     is_cached: bool = False
+    """No run was made: this one holds the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +129,18 @@ class Engine(Protocol):
     ) -> list[LogLine]: ...
     def cancel(self, run_id: UUID, *, reason: str | None = None) -> bool:
         """False when the run was already final."""
+        ...
+
+    def reschedule(
+        self, run_id: UUID, *, delay_seconds: float | None, delay_until: datetime | None
+    ) -> None:
+        """`RunNotDelayedError` unless it is DELAYED."""
+        ...
+
+    def reset_idempotency_key(
+        self, task_id: str, held_key: str, *, environment: str | None = None
+    ) -> bool:
+        """False when no run holds the key."""
         ...
 
     def replay(self, run_id: UUID, *, payload: str | None = None) -> Triggered: ...

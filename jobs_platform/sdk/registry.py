@@ -36,6 +36,8 @@ class RemoteTask:
             machine=stored.get("machine"),
             max_attempts=stored.get("max_attempts"),
             version=stored.get("version"),
+            ttl_seconds=stored.get("ttl_seconds"),
+            max_duration_seconds=stored.get("max_duration_seconds"),
         )
 
     def dump_payload(self, payload: Any) -> str:

@@ -1,4 +1,4 @@
-"""`runs`: read, cancel, replay and wait for runs."""
+"""`runs`: read, cancel, reschedule, replay and wait for runs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from jobs_platform.sdk import polling, ports
 from jobs_platform.sdk.handles import BatchHandle, RunHandle, batch_uuid, handle_of, run_uuid
 from jobs_platform.sdk.ports import RunFilter
 from jobs_platform.sdk.registry import registry
+from jobs_platform.sdk.timing import check_delay
 from jobs_platform.sdk.values import Event, LogLine, Run
 
 MAX_LIST_LIMIT = 1_000
@@ -97,6 +98,19 @@ class Runs:
 
     async def acancel(self, run: AnyRun, *, reason: str | None = None) -> bool:
         return await sync_to_async(self.cancel)(run, reason=reason)
+
+    def reschedule(self, run: AnyRun, delay: Duration | datetime) -> None:
+        """Let a DELAYED run start `delay` from now, or at an instant; `RunNotDelayedError`.
+
+        An instant that is past means now.
+        """
+        wanted = check_delay(delay)
+        ports.engine().reschedule(
+            _uuid(run), delay_seconds=wanted.seconds, delay_until=wanted.until
+        )
+
+    async def areschedule(self, run: AnyRun, delay: Duration | datetime) -> None:
+        await sync_to_async(self.reschedule)(run, delay)
 
     def replay(self, run: AnyRun, *, payload: Any = SAME_PAYLOAD) -> RunHandle:
         """Trigger a new run like this one, with its payload or another."""

@@ -188,10 +188,7 @@ class Task(Hooks):
             "line": self.line,
             "is_async": self.is_async,
             "queue": self.defaults.queue,
-            "concurrency_limit": declared.queue.concurrency_limit if declared.queue else None,
-            "key_concurrency_limit": (
-                declared.queue.key_concurrency_limit if declared.queue else None
-            ),
+            **(declared.queue or Queue(self.defaults.queue)).definition(),
             "machine": self.defaults.machine,
             "max_attempts": retry.max_attempts if retry else None,
             "max_duration_seconds": self.max_duration_seconds,

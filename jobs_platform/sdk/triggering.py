@@ -129,6 +129,7 @@ def _requests(
             if wanted is not None and wanted != environment:
                 reason = "cannot differ between the items of a batch"
                 raise InvalidOptionError(option="environment", value=wanted, reason=reason)
+            trigger_options.refuse_in_batch(one.options)
             yield _request(one)
         except Exception as error:
             error.add_note(f"This was item {index} of the batch.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -61,6 +62,17 @@ class RecordingEngine:
 
     def cancel(self, run_id: UUID, *, reason: str | None = None) -> bool:
         self.calls.append(("cancel", run_id, reason))
+        return True
+
+    def reschedule(
+        self, run_id: UUID, *, delay_seconds: float | None, delay_until: datetime | None
+    ) -> None:
+        self.calls.append(("reschedule", run_id, delay_seconds, delay_until))
+
+    def reset_idempotency_key(
+        self, task_id: str, held_key: str, *, environment: str | None = None
+    ) -> bool:
+        self.calls.append(("reset_idempotency_key", task_id, held_key, environment))
         return True
 
     def replay(self, run_id: UUID, *, payload: str | None = None) -> Triggered:

@@ -33,7 +33,6 @@ from jobs_platform.domain.ids import decode, encode, new_uuid
 from jobs_platform.sdk import polling
 from jobs_platform.sdk.context import current_run
 from jobs_platform.sdk.local import LocalFacts
-from jobs_platform.sdk.options import LATER
 from tests.unit.fakes import RecordingEngine
 
 
@@ -115,7 +114,6 @@ def test_without_declarations_the_configuration_decides(
         ({"environment": "a b"}, InvalidOptionError, "1 to 64"),
         ({"environment": ""}, InvalidOptionError, "1 to 64"),
         ({"version": ""}, InvalidOptionError, "1 to 128"),
-        *(({name: 1}, InvalidOptionError, "not available yet") for name in sorted(LATER)),
     ],
 )
 def test_a_bad_option_is_refused_and_nothing_is_written(
