@@ -39,6 +39,7 @@
     └── NotMigratedError
 
     RunCancelled (a BaseException)  raised inside the user's frame when a run is cancelled
+    MaxDurationExceeded (the same)  when an attempt has used up its maximum duration
 
 A docstring is the message; names in braces are attributes. `code` is stable, the wording is not.
 Settings and tasks are written down in `task_errors.py`, DataError in `data_errors.py`, queues,
@@ -279,6 +280,20 @@ class RunCancelled(BaseException):
         super().__init__(message)
 
 
+class MaxDurationExceeded(BaseException):
+    """This attempt has used up its maximum duration; clean up and leave the function. Whatever it
+    returns now, the run ends as timed out. Not an `Exception`, so `except Exception` lets it pass;
+    in async code it is an `asyncio.CancelledError` too."""
+
+    code: ClassVar[str] = "max_duration_exceeded"
+
+    def __init__(self, seconds: float | None = None) -> None:
+        limit = "" if seconds is None else f" of {seconds:g} s"
+        advice = "Raise max_duration if the work needs longer."
+        super().__init__(f"The attempt reached its maximum duration{limit}. {advice}")
+        self.seconds = seconds
+
+
 __all__ = [
     "AbortTaskRunError",
     "AttemptNotLiveError",
@@ -295,6 +310,7 @@ __all__ = [
     "InvalidTagError",
     "InvalidTaskError",
     "JobsError",
+    "MaxDurationExceeded",
     "MetadataError",
     "MetadataNotJsonError",
     "MetadataTooLargeError",

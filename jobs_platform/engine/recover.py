@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from jobs_platform.domain.errors import MaxDurationExceeded
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.domain.retrying import RetryPolicy
 from jobs_platform.engine import ledger
@@ -29,6 +30,7 @@ class Recovered:
 
     retried: list[UUID] = field(default_factory=list)
     crashed: list[UUID] = field(default_factory=list)
+    timed_out: list[UUID] = field(default_factory=list)
     given_back: list[UUID] = field(default_factory=list)
     claims: int = 0
 
@@ -39,6 +41,15 @@ class Progress:
 
     number: int
     started: int
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Why the process of an attempt died, where somebody knows."""
+
+    run_id: UUID
+    max_duration_seconds: float | None = None
+    """It was stopped because the attempt went on beyond this."""
 
 
 def recover_lost_workers(line: Line) -> Recovered:
@@ -66,10 +77,12 @@ def recover_slot(
     *,
     progress: Progress | None = None,
     is_interrupted: bool = False,
+    death: Death | None = None,
 ) -> Recovered:
     """Recover what a dead pool child held; only started runs have used an attempt.
 
-    With `is_interrupted` the platform itself stopped the slot (shutdown): nothing has.
+    With `is_interrupted` the platform itself stopped the slot (shutdown): nothing has. The attempt
+    that `death` names ends as its cause demands, every other one as lost.
     """
 
     def is_started(number: int, position: int) -> bool:
@@ -79,7 +92,7 @@ def recover_slot(
         return not is_interrupted and number == progress.number and position < progress.started
 
     total = Recovered()
-    _recover(line, total, worker_id=worker_id, slot=slot, is_started=is_started)
+    _recover(line, total, worker_id=worker_id, slot=slot, is_started=is_started, death=death)
     release_hook_calls_of_slot(line, worker_id, slot)
     return total
 
@@ -91,24 +104,26 @@ def _recover(
     worker_id: int | None,
     slot: int | None = None,
     is_started: Callable[[int, int], bool] = lambda _number, _position: True,
+    death: Death | None = None,
 ) -> int:
     """One transaction over a bounded number of claims; returns how many it took."""
     params = {"worker_id": worker_id, "slot": slot, "limit": CLAIMS_PER_TRANSACTION}
 
     def work() -> Recovered:
         with line.transaction():
-            return _recover_claims(line, line.execute("lost_claims", params), is_started)
+            return _recover_claims(line, line.execute("lost_claims", params), is_started, death)
 
     recovered = line.without_deadlock(work)
     total.retried += recovered.retried
     total.crashed += recovered.crashed
+    total.timed_out += recovered.timed_out
     total.given_back += recovered.given_back
     total.claims += recovered.claims
     return recovered.claims
 
 
 def _recover_claims(
-    line: Line, claims: Sequence[Row], is_started: Callable[[int, int], bool]
+    line: Line, claims: Sequence[Row], is_started: Callable[[int, int], bool], death: Death | None
 ) -> Recovered:
     """End the attempts of locked claims, all of them locked in one order, and forget the claims."""
     found = Recovered(claims=len(claims))
@@ -123,14 +138,18 @@ def _recover_claims(
         "run_ids": [run_id for run_id, _ in attempts],
         "tokens": [token for _, token in attempts],
     }
-    _end_attempts(line, line.execute("live_attempts", params), attempts, found)
+    _end_attempts(line, line.execute("live_attempts", params), attempts, found, death)
     worker_ids, slots, numbers, *_ = (list(column) for column in zip(*claims, strict=True))
     line.execute("forget_claims", {"worker_ids": worker_ids, "slots": slots, "numbers": numbers})
     return found
 
 
 def _end_attempts(
-    line: Line, held: Sequence[Row], attempts: Mapping[tuple[UUID, int], bool], found: Recovered
+    line: Line,
+    held: Sequence[Row],
+    attempts: Mapping[tuple[UUID, int], bool],
+    found: Recovered,
+    death: Death | None,
 ) -> None:
     outcomes: list[Outcome] = []
     unstarted: list[tuple[UUID, int]] = []
@@ -141,18 +160,20 @@ def _end_attempts(
             cancelled.append(row)
         elif status != Status.EXECUTING:
             continue
-        elif attempts[run_id, token]:
-            outcomes.append(lost_outcome(run_id, token, attempt_number, max_attempts))
-        else:
+        elif not attempts[run_id, token]:
             unstarted.append((run_id, token))
+        elif death is not None and death.run_id == run_id and death.max_duration_seconds:
+            outcomes.append(overdue_outcome(run_id, token, death.max_duration_seconds))
+        else:
+            outcomes.append(lost_outcome(run_id, token, attempt_number, max_attempts))
     if unstarted:
         ledger.give_back(line.execute, attempts=unstarted)
         found.given_back += [run_id for run_id, _ in unstarted]
     if outcomes:
         _finish(line, outcomes)
+        ended = {Status.QUEUED: found.retried, Status.TIMED_OUT: found.timed_out}
         for outcome in outcomes:
-            ended = found.retried if outcome.status is Status.QUEUED else found.crashed
-            ended.append(outcome.run_id)
+            ended.get(outcome.status, found.crashed).append(outcome.run_id)
     if cancelled:
         abandon_attempts(line, [(row[0], row[1]) for row in cancelled])
 
@@ -173,6 +194,15 @@ def lost_outcome(run_id: UUID, token: int, attempt_number: int, max_attempts: in
     delay = RetryPolicy().lost_attempt_delay_seconds(attempt_number)
     return Outcome(
         run_id, token, Status.QUEUED, error=error, retry_after_seconds=delay, is_lost=True
+    )
+
+
+def overdue_outcome(run_id: UUID, token: int, seconds: float) -> Outcome:
+    """An attempt that was stopped after its maximum duration is never tried again."""
+    error = MaxDurationExceeded(seconds)
+    described = {"name": type(error).__name__, "message": str(error), "traceback": None}
+    return Outcome(
+        run_id, token, Status.TIMED_OUT, error=json.dumps(described), has_final_hooks=True
     )
 
 

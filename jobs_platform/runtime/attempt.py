@@ -10,12 +10,18 @@ from contextlib import AbstractContextManager, nullcontext
 from threading import Event
 from typing import Any
 
-from jobs_platform.domain.errors import AbortTaskRunError, OutputError, PayloadError, RunCancelled
+from jobs_platform.domain.errors import (
+    AbortTaskRunError,
+    MaxDurationExceeded,
+    OutputError,
+    PayloadError,
+    RunCancelled,
+)
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.handoff import ClaimedRun, Outcome
 from jobs_platform.runtime.equipment import Equipment
 from jobs_platform.runtime.failure import Verdict, error_json, judge
-from jobs_platform.runtime.interrupt import Interrupt
+from jobs_platform.runtime.interrupt import STOPS, Interrupt
 from jobs_platform.sdk.context import current_run
 from jobs_platform.sdk.logger import SOURCE
 from jobs_platform.sdk.task import Task
@@ -51,7 +57,8 @@ class Attempt:
         self._task = task
         self._interrupt = interrupt
         if interrupt is not None:
-            cancelled = interrupt.begin(run.id, run.fencing_token)
+            limit = equipment.max_duration_seconds(run, task)
+            cancelled = interrupt.begin(run.id, run.fencing_token, max_duration_seconds=limit)
         self._log = equipment.log(run)
         self._active = equipment.active(run, task, log=self._log, cancelled=cancelled)
         self._calls = equipment.calls(task, self._active)
@@ -92,6 +99,8 @@ class Attempt:
                 value = self._call(payload)
             else:
                 value = self._calls.surround(payload, lambda: self._with_hooks(payload))
+        if self._is_timed_out:
+            raise MaxDurationExceeded  # whatever the function made of being told so
         try:
             return task.dump_output(value)
         except OutputError as error:
@@ -114,11 +123,15 @@ class Attempt:
 
     def _after(self, error: BaseException) -> Outcome:
         """What becomes of an attempt that raised."""
+        if self._is_timed_out:
+            return self._timed_out(error)
         if isinstance(error, asyncio.CancelledError) and self._is_cancelled:
             return self._outcome(Status.CANCELED)
         try:
             verdict = self._verdict(error)
-        except (Exception, RunCancelled) as broken:  # noqa: BLE001 - a user's hook may raise anything
+        except (Exception, *STOPS) as broken:  # noqa: BLE001 - a user's hook may raise anything
+            if self._is_timed_out:
+                return self._timed_out(broken)
             if isinstance(broken, RunCancelled) and self._is_cancelled:
                 return self._outcome(Status.CANCELED)
             message = f"catch_error raised while it looked at {type(error).__name__}: {error}"
@@ -144,12 +157,25 @@ class Attempt:
             configuration=configuration,
         )
 
+    def _timed_out(self, error: BaseException) -> Outcome:
+        """The end of an attempt that took too long, however it left its function."""
+        shown = MaxDurationExceeded(self._active.max_duration_seconds)
+        if isinstance(error, (*STOPS, asyncio.CancelledError)):
+            shown = shown.with_traceback(error.__traceback__)
+        else:
+            shown.__cause__ = error
+        return self._outcome(Status.TIMED_OUT, error=error_json(shown))
+
     @property
     def _is_cancelled(self) -> bool:
-        return self._active.cancelled.is_set()
+        return self._active.cancelled.is_set() and not self._is_timed_out
+
+    @property
+    def _is_timed_out(self) -> bool:
+        return self._interrupt is not None and self._interrupt.is_timed_out
 
     def _user_frame(self) -> AbstractContextManager[None]:
-        """The code that a cancellation may interrupt."""
+        """The code that a cancellation or the end of its time may interrupt."""
         return _NO_FRAME if self._interrupt is None else self._interrupt.user_frame()
 
     def _outcome(

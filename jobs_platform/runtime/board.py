@@ -17,8 +17,9 @@ from uuid import UUID
 from jobs_platform.runtime.endings import exists
 
 _HEADER = struct.Struct("<dqq")  # lease_until, is_stopping, number of slots
-_SLOT = struct.Struct("<qqqqqqd16s")
-# sequence, slot id, process id, claim number, runs in the claim, runs started, since, current run
+_SLOT = struct.Struct("<qqqqqqdd16s")
+# sequence, slot id, process id, claim number, runs in the claim, runs started, since, maximum
+# duration, current run
 _GRACEFULLY, _AT_ONCE = 1, 2
 _HEADER_SIZE = 64
 _SLOT_SIZE = 128
@@ -40,6 +41,8 @@ class SlotState:
     since: float
     """When the current one was started; 0 when none is."""
     run_id: UUID | None
+    max_duration: float = 0.0
+    """Seconds that the current one may take; 0 without a limit."""
 
 
 class Board:
@@ -98,6 +101,7 @@ class Board:
             state.claimed,
             state.started,
             state.since,
+            state.max_duration,
             run_id,
         )
         struct.pack_into("<q", self._memory, offset, sequence + 1)
@@ -114,7 +118,7 @@ class Board:
                 break
             if not exists(fields[2]) and _SLOT.unpack_from(self._memory, offset) == fields:
                 break  # its writer died in the middle
-        _, slot, process_id, number, claimed, started, since, run_id = fields
+        _, slot, process_id, number, claimed, started, since, max_duration, run_id = fields
         if not slot or not process_id:  # or the first writer of this place has just begun
             return None
         current = UUID(bytes=run_id)
@@ -127,6 +131,7 @@ class Board:
             started,
             since,
             None if current == _NOBODY else current,
+            max_duration,
         )
 
     def states(self) -> list[SlotState]:

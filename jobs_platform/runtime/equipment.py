@@ -40,6 +40,11 @@ class Equipment:
     def log(self, facts: ClaimedFacts) -> AttemptLog:
         return AttemptLog(facts, self.sink, limit=self.configuration.log_lines_per_run)
 
+    def max_duration_seconds(self, facts: ClaimedFacts, task: Task | None) -> float | None:
+        """How long an attempt may take: what its run says, else its task, else the project."""
+        own_limit = task.max_duration_seconds if task is not None else None
+        return facts.max_duration_seconds or own_limit or self.configuration.max_duration_seconds
+
     def active(
         self,
         facts: ClaimedFacts,
@@ -49,7 +54,6 @@ class Equipment:
         cancelled: Event | None = None,
     ) -> ActiveRun:
         """The run as the SDK's calls inside it see it."""
-        own_limit = task.max_duration_seconds if task is not None else None
         is_async = task is not None and task.is_async
         return ActiveRun(
             facts,
@@ -58,7 +62,7 @@ class Equipment:
             task_file=task.file if task is not None else "",
             cancelled=cancelled,
             log_level=RANKS[self.configuration.log_level],
-            max_duration_seconds=own_limit or self.configuration.max_duration_seconds,
+            max_duration_seconds=self.max_duration_seconds(facts, task),
             cpu_clock=time.process_time if is_async else time.thread_time,
         )
 

@@ -67,6 +67,10 @@ class Executor:
         attempt = Attempt(self._equipment, run, task, cancelled=cancelled, interrupt=interrupt)
         return copy_context().run(attempt.outcome)
 
+    def max_duration_seconds(self, run: ClaimedRun) -> float | None:
+        """How long an attempt of this run may take; None without a limit."""
+        return self._equipment.max_duration_seconds(run, self._equipment.registry.get(run.task_id))
+
     def call_final_hooks(self, run: ClaimedRun, outcome: Outcome) -> None:
         """Call the final hooks of an attempt that was executed here, once its end is stored."""
         error = json.loads(outcome.error) if outcome.error else None

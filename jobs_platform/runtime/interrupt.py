@@ -1,7 +1,8 @@
-"""Tell the function that a slot executes that its run was cancelled: a flag, then an exception.
+"""Tell the function that a slot executes to stop: a flag, then an exception.
 
-The exception is raised only inside the user's frame and only for the attempt that it was meant for;
-between two runs, or inside the platform's own code, nothing happens.
+It was cancelled, or has used up its maximum duration. The exception is raised only inside the
+user's frame and only for the attempt that it was meant for; between two runs, or inside the
+platform's own code, nothing happens.
 """
 
 from __future__ import annotations
@@ -9,30 +10,40 @@ from __future__ import annotations
 import ctypes
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from jobs_platform.domain.errors import RunCancelled
+from jobs_platform.domain.errors import MaxDurationExceeded, RunCancelled
 
 SIGNAL = signal.SIGUSR2
 """Wakes the main thread out of a blocking call; means nothing by itself."""
+STOPS = (RunCancelled, MaxDurationExceeded)
+"""What is raised in the user's frame."""
 
 
 class Interrupt:
-    """The cancellation of whatever one slot executes."""
+    """The cancellation, and the clock, of whatever one slot executes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._attempt: tuple[UUID, int] | None = None
+        self._deadline: float | None = None
+        self._cause: type[RunCancelled | MaxDurationExceeded] | None = None
         self._thread_id: int | None = None
         self._is_raised = False
         self.cancelled = threading.Event()
 
-    def begin(self, run_id: UUID, fencing_token: int) -> threading.Event:
+    def begin(
+        self, run_id: UUID, fencing_token: int, *, max_duration_seconds: float | None = None
+    ) -> threading.Event:
         """Another attempt begins; returns the flag that its function may look at."""
         with self._lock:
             self._attempt = (run_id, fencing_token)
+            self._cause = self._deadline = None
+            if max_duration_seconds is not None:
+                self._deadline = time.monotonic() + max_duration_seconds
             if self.cancelled.is_set():
                 self.cancelled = threading.Event()
             return self.cancelled
@@ -42,26 +53,49 @@ class Interrupt:
             self._attempt = None
 
     def request(self, run_id: UUID, fencing_token: int) -> bool:
-        """Stop this attempt; False when it is not the one that is being executed."""
+        """Cancel this attempt; False when it is not the one that is being executed."""
         with self._lock:
             if self._attempt != (run_id, fencing_token):
                 return False
-            self.cancelled.set()
-            self._raise()
+            self._stop(RunCancelled)
             return True
+
+    def stop_overdue(self) -> bool:
+        """Stop the attempt if it has used up its maximum duration; False when it has not, or is
+        being stopped already."""
+        with self._lock:
+            if self._attempt is None or self._cause is not None or not self._is_overdue:
+                return False
+            self._stop(MaxDurationExceeded)
+            return True
+
+    @property
+    def is_timed_out(self) -> bool:
+        """Whether the attempt has used up its time, also where nobody could tell it so."""
+        with self._lock:
+            return self._cause is MaxDurationExceeded or (self._cause is None and self._is_overdue)
 
     @contextmanager
     def user_frame(self) -> Iterator[None]:
-        """Within, a request raises `RunCancelled` in this thread."""
+        """Within, a request raises one of `STOPS` in this thread."""
         with self._lock:
             self._thread_id = threading.get_ident()
-            if self.cancelled.is_set():
+            if self._cause is not None:
                 self._thread_id = None
-                raise RunCancelled
+                raise self._cause
         try:
             yield
         finally:
             self._leave()
+
+    @property
+    def _is_overdue(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _stop(self, cause: type[RunCancelled | MaxDurationExceeded]) -> None:
+        self._cause = cause
+        self.cancelled.set()
+        self._raise(cause)
 
     def _leave(self) -> None:
         """From here on nothing is raised any more; what is on its way is taken back."""
@@ -74,14 +108,14 @@ class Interrupt:
                         self._is_raised = False
                         _set_exception(thread_id, None)
                 return
-            except RunCancelled:
+            except STOPS:
                 continue
 
-    def _raise(self) -> None:
+    def _raise(self, cause: type[RunCancelled | MaxDurationExceeded]) -> None:
         if self._thread_id is None:
             return
         self._is_raised = True
-        _set_exception(self._thread_id, RunCancelled)
+        _set_exception(self._thread_id, cause)
         if self._thread_id == threading.main_thread().ident and _is_handled():
             signal.pthread_kill(self._thread_id, SIGNAL)
 

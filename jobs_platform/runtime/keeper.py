@@ -1,8 +1,9 @@
 """The keeper: a small process beside each worker that user code cannot hold up.
 
 Renews the lease, notices at once when a pool child or the worker itself dies and brings back what
-it executed, gives back runs that wait behind a child which holds its GIL, stops cancelled attempts
-hard when their grace is over, and ends a shutdown at its deadline. Imports no Django.
+it executed, gives back runs that wait behind a child which holds its GIL, stops attempts hard that
+were cancelled or have used up their maximum duration when their grace is over, and ends a shutdown
+at its deadline. Imports no Django.
 
 Started by the worker with one line of JSON on standard input (`Charge`).
 """
@@ -17,7 +18,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -26,9 +27,15 @@ from jobs_platform.domain.errors import DatabaseUnavailableError
 from jobs_platform.engine.channels import CANCEL_CHANNEL, cancelled_attempt
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.read_attempt import cancelled_runs
-from jobs_platform.engine.recover import Progress, Recovered, recover_slot, recover_worker
+from jobs_platform.engine.recover import (
+    Death,
+    Progress,
+    Recovered,
+    recover_slot,
+    recover_worker,
+)
 from jobs_platform.engine.worker import give_back_behind, renew_lease, slots_of_worker
-from jobs_platform.runtime.board import Board, SlotState
+from jobs_platform.runtime.board import Board
 from jobs_platform.runtime.endings import Endings, exists
 
 STUCK_SECONDS = 2.0
@@ -60,7 +67,7 @@ class Charge:
     heartbeat_seconds: float
     shutdown_timeout_seconds: float
     cancel_grace_seconds: float
-    """A cancelled attempt that does not end by itself is stopped hard after this."""
+    """An attempt that was told to stop and does not end by itself is stopped hard after this."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -82,6 +89,8 @@ class Keeper:
         self._renewed_at = 0.0
         self._stopping_since: float | None = None
         self._condemned: dict[UUID, float] = {}
+        self._stopped: dict[int, Death | None] = {}
+        """Slots that were stopped hard here, and why, if it was the doing of their attempt."""
         self._recovered: set[int] = set()
         self._is_over = False
 
@@ -119,6 +128,7 @@ class Keeper:
             self._recover(process_id, is_interrupted=self._is_stopping_soon())
         self._free_those_behind()
         self._stop_condemned()
+        self._stop_overdue()
         self._end_shutdown()
         return True
 
@@ -185,17 +195,23 @@ class Keeper:
         """A pool child is dead: what it had started has used its attempt, the rest goes back."""
         state = next((found for found in self._board.states() if found.slot == slot), None)
         progress = Progress(state.claim_number, state.started) if state else None
+        death = self._stopped.get(slot)
+        if slot in self._stopped:
+            # It may have gone on to another run in the last moment, which did nothing wrong.
+            is_interrupted = death is None or (state is not None and state.run_id != death.run_id)
         recovered = recover_slot(
             self._line,
             self._charge.worker_id,
             slot,
             progress=progress,
             is_interrupted=is_interrupted,
+            death=death,
         )
         _report(f"Process {slot} died", recovered)
         if state:
             self._board.free(state.index)
         self._endings.forget(slot)
+        self._stopped.pop(slot, None)
         self._recovered.add(slot)
 
     def _free_those_behind(self) -> None:
@@ -214,17 +230,32 @@ class Keeper:
     def _stop_condemned(self) -> None:
         now = time.monotonic()
         current = {state.run_id: state for state in self._board.states() if state.run_id}
+        deaths = {}
         for run_id in [run_id for run_id, deadline in self._condemned.items() if now > deadline]:
             del self._condemned[run_id]
             if run_id in current:
                 _log.warning("The cancelled run %s does not end and is stopped.", run_id)
-                self._kill(current[run_id])
+                deaths[current[run_id].slot] = Death(run_id)
+        self._kill(deaths)
 
-    def _kill(self, state: SlotState) -> None:
-        """Stop an attempt hard: its process. With threads, the other runs of it go back."""
-        if self._charge.has_children:
-            kill([state.process_id])
-        else:
+    def _stop_overdue(self) -> None:
+        now, grace = time.monotonic(), self._charge.cancel_grace_seconds
+        deaths = {}
+        for state in self._board.states():
+            limit = state.max_duration
+            if state.run_id and limit and now > state.since + limit + grace:
+                _log.warning(
+                    "Run %s does not end after its %g s and is stopped.", state.run_id, limit
+                )
+                deaths[state.slot] = Death(state.run_id, max_duration_seconds=limit)
+        self._kill(deaths)
+
+    def _kill(self, deaths: Mapping[int, Death]) -> None:
+        """Stop these slots hard: their processes. With threads, the runs of the others go back."""
+        self._stopped.update(deaths)
+        if deaths and self._charge.has_children:
+            kill(deaths)  # a pool child's slot is its process id
+        elif deaths:
             self._interrupt_everything()
 
     def _end_shutdown(self) -> None:
@@ -241,9 +272,11 @@ class Keeper:
     def _interrupt_everything(self) -> None:
         """Stop all slots and give back what they executed: the platform stopped it, not they."""
         states = self._board.states()
+        for state in states:
+            self._stopped.setdefault(state.slot, None)
         kill({state.process_id for state in states})
         for state in states:
-            self._recover(state.slot, is_interrupted=True)
+            self._recover(state.slot)
 
     def _kill_everything(self) -> None:
         """Children first: once the worker is gone nobody may execute for it."""
@@ -282,10 +315,11 @@ def kill(process_ids: Iterable[int]) -> None:
 def _report(what: str, recovered: Recovered) -> None:
     if recovered.claims:
         _log.warning(
-            "%s: %s runs are retried, %s crashed, %s given back.",
+            "%s: %s runs are retried, %s crashed, %s timed out, %s given back.",
             what,
             len(recovered.retried),
             len(recovered.crashed),
+            len(recovered.timed_out),
             len(recovered.given_back),
         )
 

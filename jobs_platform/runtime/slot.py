@@ -54,6 +54,7 @@ class Executes(CallsHooks, Protocol):
     """What a slot asks of the executor."""
 
     def execute(self, run: ClaimedRun, *, interrupt: Interrupt) -> Outcome: ...
+    def max_duration_seconds(self, run: ClaimedRun) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,7 @@ class Slot:
             self._pace.observe_run(run.task_id, took)
             if took > SLOW_SECONDS:
                 self._pace.be_careful()
+                self._show()  # over, whatever the time that it takes to say so
                 self._insist(lambda: self.give_back_unstarted(self._line))
                 return executed
         self._show()
@@ -321,6 +323,7 @@ class Slot:
     def _show(self) -> None:
         with self._showing:
             current, since = self.hand.current, self.hand.busy_since
+            limit = self._around.executor.max_duration_seconds(current[0]) if current else None
             state = SlotState(
                 index=self._index,
                 slot=self.holder.slot,
@@ -330,6 +333,7 @@ class Slot:
                 started=self.hand.started,
                 since=since or 0.0,
                 run_id=current[0].id if current else None,
+                max_duration=limit or 0.0,
             )
             self._around.board.write(state)
 

@@ -36,6 +36,7 @@ class StoredFacts:
     batch_id: UUID | None
     replay_of_id: UUID | None
     schedule_id: str | None
+    max_duration_seconds: float | None = None
 
 
 def facts_of(run: Run) -> StoredFacts:

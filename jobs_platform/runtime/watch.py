@@ -1,8 +1,9 @@
 """The second thread of a process that executes runs: what must happen while user code is busy.
 
 Writes finished results and gives back unstarted runs when a neighbour takes long, flushes log
-lines, passes on cancellations, and ends the process when its lease or its parent is gone. It sees
-the clock only when user code lets go of the GIL; where that fails, the keeper steps in.
+lines, passes on cancellations, stops what has used up its maximum duration, and ends the process
+when its lease or its parent is gone. It sees the clock only when user code lets go of the GIL;
+where that fails, the keeper steps in.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ class Watch:
 
     def _turn(self) -> None:
         self._guard()
+        for slot in self._slots():
+            slot.interrupt.stop_overdue()
         is_busy = any(slot.hand.busy_since for slot in self._slots())
         is_busy = is_busy or not self._around.logs.is_idle
         self._wait(PATIENCE_SECONDS if is_busy else IDLE_SECONDS)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from jobs_platform.sdk.logger import Logger
 
 CancelFlag = threading.Event
-"""Set when the run was cancelled; a loop may look at it, or wait on it instead of sleeping."""
+"""Set when the run was cancelled or its attempt has used up its maximum duration; a loop may look
+at it, or wait on it instead of sleeping."""
 
 
 class RunLog(Protocol):
@@ -83,6 +84,8 @@ class ClaimedFacts(Protocol):
     def replay_of_id(self) -> UUID | None: ...
     @property
     def schedule_id(self) -> str | None: ...
+    @property
+    def max_duration_seconds(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

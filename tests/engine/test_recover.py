@@ -10,6 +10,7 @@ from jobs_platform.engine.claim import Want, finish_and_claim
 from jobs_platform.engine.handoff import Holder
 from jobs_platform.engine.recover import (
     CLAIMS_PER_TRANSACTION,
+    Death,
     Progress,
     recover_lost_workers,
     recover_slot,
@@ -159,6 +160,38 @@ def test_slot_that_the_platform_stopped_has_used_no_attempt(world: World) -> Non
     )
     assert sorted(recovered.given_back) == ids
     assert [run.id for run in world.claim(limit=2)] == ids
+
+
+def test_attempt_that_was_stopped_after_its_maximum_duration_has_timed_out(world: World) -> None:
+    ids = world.trigger_many(3)
+    world.claim(limit=3)
+    recovered = recover_slot(
+        world.line,
+        world.holder.worker_id,
+        1,
+        progress=Progress(number=1, started=2),
+        death=Death(ids[1], max_duration_seconds=5.0),
+    )
+    assert (recovered.retried, recovered.timed_out, recovered.given_back) == (
+        [ids[0]],
+        [ids[1]],
+        [ids[2]],
+    )
+    row, attempt = world.row(ids[1]), Attempt.objects.get(run_id=ids[1])
+    assert (row.status, attempt.status) == (Status.TIMED_OUT, Status.TIMED_OUT)
+    assert row.error["name"] == "MaxDurationExceeded"
+    assert "5 s" in row.error["message"]
+    assert HookCall.objects.get().run_id == ids[1]
+    world.check()
+
+
+def test_cancelled_attempt_that_was_stopped_for_its_duration_stays_cancelled(world: World) -> None:
+    run = world.executing()
+    cancel(run.id)
+    death = Death(run.id, max_duration_seconds=5.0)
+    recover_slot(world.line, world.holder.worker_id, 1, death=death)
+    assert (world.status(run.id), Attempt.objects.get().status) == (Status.CANCELED,) * 2
+    world.check()
 
 
 def test_other_slots_of_the_worker_are_left_alone(world: World) -> None:

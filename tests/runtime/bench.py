@@ -42,12 +42,16 @@ class FakeExecutor:
 
     def execute(self, run: ClaimedRun, *, interrupt: Interrupt) -> Outcome:
         self.executed.append(run.id)
-        interrupt.begin(run.id, run.fencing_token)
+        limit = self.max_duration_seconds(run)
+        interrupt.begin(run.id, run.fencing_token, max_duration_seconds=limit)
         try:
             act = self.acts.get(run.task_id)
             return act(run, interrupt) if act else completed(run, "1")
         finally:
             interrupt.end()
+
+    def max_duration_seconds(self, run: ClaimedRun) -> float | None:
+        return run.max_duration_seconds
 
     def call_final_hooks(self, run: ClaimedRun, outcome: Outcome) -> None:
         self.hooks.append((run.id, str(outcome.status)))

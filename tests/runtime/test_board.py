@@ -43,6 +43,7 @@ def state(index: int = 1, **changed: object) -> SlotState:
         "started": 2,
         "since": 1.5,
         "run_id": UUID(int=9),
+        "max_duration": 2.5,
     }
     return SlotState(index=index, **{**values, **changed})
 

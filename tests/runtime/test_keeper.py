@@ -16,7 +16,7 @@ from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.channels import CANCEL_CHANNEL
 from jobs_platform.engine.handoff import Holder
-from jobs_platform.models import Claim, Worker
+from jobs_platform.models import Claim, HookCall, Worker
 from jobs_platform.runtime.board import Board, SlotState
 from jobs_platform.runtime.keeper import Charge
 from tests.waiting import wait_until
@@ -205,6 +205,40 @@ def test_cancelled_attempt_that_does_not_end_is_stopped_after_its_grace(site: Si
     assert child.process.wait(20) != 0
     site.wait_for(child.ids, Status.CANCELED, Status.QUEUED)
     assert site.worker.poll() is None
+    site.world.check()
+
+
+def test_overdue_attempt_that_does_not_end_is_stopped_after_its_grace(site: Site) -> None:
+    child = site.child(2, started=1, max_duration=0.1)
+    living = site.child(1, started=1, index=1)
+    site.start_keeper(cancel_grace_seconds=0.2)
+    assert child.process.wait(20) != 0
+    site.wait_for(child.ids, Status.TIMED_OUT, Status.QUEUED)
+    assert site.world.row(child.ids[0]).error["name"] == "MaxDurationExceeded"
+    assert HookCall.objects.get().run_id == child.ids[0]
+    assert site.world.status(living.ids[0]) == Status.EXECUTING
+    assert site.worker.poll() is None
+    site.world.check()
+
+
+def test_attempt_has_its_grace_after_its_maximum_duration(site: Site) -> None:
+    child = site.child(1, started=1, max_duration=0.1, since=time.monotonic() - 1)
+    other = site.child(1, started=1, index=1, max_duration=0.1, since=time.monotonic() - 100)
+    site.start_keeper(cancel_grace_seconds=50.0)
+    site.wait_for(other.ids, Status.TIMED_OUT)
+    assert child.process.poll() is None
+    assert site.world.status(child.ids[0]) == Status.EXECUTING
+
+
+def test_overdue_thread_is_stopped_with_its_process_and_its_neighbours_go_back(site: Site) -> None:
+    overdue = site.child(1, started=1, process_id=site.worker.pid, max_duration=0.1)
+    neighbour = site.child(2, started=1, index=1, process_id=site.worker.pid, max_duration=500.0)
+    site.start_keeper(has_children=False, cancel_grace_seconds=0.2)
+    assert site.worker.wait(20) != 0
+    site.wait_for(overdue.ids, Status.TIMED_OUT)
+    site.wait_for(neighbour.ids, Status.QUEUED, Status.QUEUED)
+    assert [site.world.row(run_id).attempt_number for run_id in neighbour.ids] == [0, 0]
+    assert site.keeper.wait(20) == 0
     site.world.check()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs_platform.domain.errors import RunCancelled
+from jobs_platform.domain.errors import MaxDurationExceeded, RunCancelled
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.channels import CANCEL_CHANNEL
@@ -129,6 +129,41 @@ def test_cancellation_interrupts_the_run_that_is_executed(bench: Bench) -> None:
     assert bench.executor.hooks == [(run_id, "stored")]
     assert Attempt.objects.get().status == Status.CANCELED
     assert not HookCall.objects.exists()
+
+
+def test_run_is_stopped_when_its_maximum_duration_is_used_up(bench: Bench) -> None:
+    def endless(run, interrupt):
+        try:
+            with interrupt.user_frame():
+                while True:
+                    threading.Event().wait(0.01)
+        except MaxDurationExceeded:
+            return Outcome(
+                run.id, run.fencing_token, Status.TIMED_OUT, error="{}", has_final_hooks=True
+            )
+
+    bench.executor.acts["endless"] = endless
+    run_id = bench.world.trigger(task_id="endless")
+    bench.world.sql("UPDATE jobs_run SET max_duration_seconds = 0.1")
+    bench.watch()
+    assert bench.start_drain().result(20) == 1
+    row = bench.world.row(run_id)
+    assert (row.status, row.attempt_number, row.max_attempts) == (Status.TIMED_OUT, 1, 3)
+    assert bench.executor.hooks == [(run_id, Status.TIMED_OUT)]
+    bench.world.check()
+
+
+def test_board_shows_how_long_the_current_run_may_take(bench: Bench, brake: Brake) -> None:
+    run_id = bench.world.trigger(task_id="slow")
+    bench.world.sql("UPDATE jobs_run SET max_duration_seconds = 7")
+    draining = bench.start_drain()
+    assert brake.begun.wait(20)
+    (state,) = bench.board.states()
+    assert (state.run_id, state.max_duration) == (run_id, 7.0)
+    brake.release()
+    draining.result(20)
+    (state,) = bench.board.states()
+    assert (state.run_id, state.max_duration) == (None, 0.0)
 
 
 def test_cancellation_whose_notice_was_lost_is_looked_up(
