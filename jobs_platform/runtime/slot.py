@@ -40,9 +40,9 @@ UNKNOWN_TASK_SECONDS = 5.0
 """A run of a task that this worker does not know waits so long for one that does."""
 BROKEN_SECONDS = 1.0
 """A run that the platform itself failed to execute waits so long for its next attempt."""
-LINGER_SECONDS = 0.005
-LINGER_LOOKS = 2
-"""Where runs keep coming, looking again so often is cheaper than being woken for the next one."""
+STANDBY_SECONDS = 0.05
+"""After its last run a slot waits so long for the next ring: it needs no message through Celery.
+Other Celery tasks of the same process wait that long at most."""
 HOOKS_SECONDS = 1.0
 """How often a busy slot looks for hook calls that others have left."""
 
@@ -65,6 +65,8 @@ class Surroundings:
     logs: LogBuffer
     executor: Executes
     ring: Callable[[str, int], object]
+    stand_by: Callable[[str, str, float], bool]
+    """Wait for a ring: worker queue, the slot's name, seconds; whether there was one."""
     tidy: Callable[[], None]
     """Called after each attempt: what the function left behind is not the next one's."""
 
@@ -83,7 +85,7 @@ class Slot:
         self._distance = Distance()
         self._number = 0
         self._low_water = LowWater()
-        self._looked_for_hooks_at = 0.0
+        self._looked_for_hooks_at = self._looked_behind_at = 0.0
         self._runs: dict[UUID, ClaimedRun] = {}
         self._is_sure = True
         """Whether the database and this slot agree on what it has claimed."""
@@ -92,15 +94,19 @@ class Slot:
         self._writing = threading.Lock()
         """A claim is not forgotten while the watch is writing results of it."""
         self.worker_queue = ""
+        self.is_draining = False
         self._show()
 
     def drain(self, worker_queue: str) -> int:
         """Execute claimable runs until there are none, or the budget is used; returns how many."""
+        self.is_draining = True
         try:
             return self._drain(worker_queue)
         except BaseException:
             self._is_sure = False  # what was claimed and not finished goes back at the next claim
             raise
+        finally:
+            self.is_draining = False
 
     def close(self) -> None:
         self._around.board.free(self._index)
@@ -131,6 +137,7 @@ class Slot:
             return 0
         give_back(line, [(run.id, run.fencing_token) for run in dropped])
         self.hand.forget_dropped(dropped)
+        self._around.board.given_back_at = time.monotonic()
         self._show()
         self._around.ring(self.worker_queue, len(dropped))
         return len(dropped)
@@ -139,16 +146,23 @@ class Slot:
         self.worker_queue = worker_queue
         until = time.monotonic() + BUDGET_SECONDS
         self._low_water.rewind()
-        executed = claims = pauses = 0
+        executed = claims = 0
+        was_woken, may_be_more = False, True
         while True:
-            is_over = self._around.board.is_stopping or time.monotonic() >= until
+            is_late = (
+                time.monotonic() >= until and not was_woken
+            )  # a ring is answered, however late
+            is_over = self._around.board.is_stopping or is_late
             limit = 0 if is_over else self._pace.limit
+            self._look_behind()
             was_beginning = self._low_water.is_beginning
-            time.sleep(self._distance.seconds)
+            if pause := self._distance.seconds:
+                time.sleep(pause)
             taken = self._exchange(limit)
             self._distance.observe(len(taken.runs), is_full=len(taken.runs) == limit)
+            may_be_more = bool(taken.runs) or (is_over and may_be_more)
             if taken.runs:
-                claims, pauses = claims + 1, 0
+                claims, was_woken = claims + 1, False
                 if claims == 1 and len(taken.runs) == limit:
                     self._around.ring(worker_queue, 1)  # there may be more than we can do
                 executed += self._work()
@@ -156,15 +170,28 @@ class Slot:
                 break
             elif not was_beginning and self._low_water.is_beginning:
                 continue
-            elif claims < 2 or pauses == LINGER_LOOKS:
+            elif not executed:
                 break
             else:
-                pauses += 1
-                time.sleep(LINGER_SECONDS)
+                if was_woken:  # by somebody who has left hook calls, perhaps
+                    self._look_for_hooks(worker_queue, was_idle=True)
+                was_woken, claims = self._stand_by(), 0
+                if not was_woken:
+                    break
         self._look_for_hooks(worker_queue, was_idle=not executed)
-        if is_over and not self._around.board.is_stopping:
+        if was_woken or (is_over and may_be_more and not self._around.board.is_stopping):
             self._around.ring(worker_queue, 1)
         return executed
+
+    def _stand_by(self) -> bool:
+        name = f"{self.holder.worker_id}.{self.holder.slot}"
+        return self._around.stand_by(self.worker_queue, name, STANDBY_SECONDS)
+
+    def _look_behind(self) -> None:
+        """Runs that were given back lie behind the low-water mark."""
+        given_back_at = self._around.board.given_back_at
+        if given_back_at > self._looked_behind_at and self._low_water.rewind(is_told=True):
+            self._looked_behind_at = given_back_at
 
     def _look_for_hooks(self, worker_queue: str, *, was_idle: bool) -> None:
         """Make the hook calls that others have left; once a second while there are runs."""
