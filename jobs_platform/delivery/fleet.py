@@ -126,6 +126,7 @@ class Fleet:
             logs=logs,
             executor=executor,
             ring=wakeups.ring,
+            stand_by=wakeups.stand_by,
             tidy=_close_broken_connections,
         )
         is_child = os.getpid() != self._main_pid

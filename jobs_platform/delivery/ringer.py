@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 PAUSE_SECONDS = 0.005
 """Between two rings; the first after a silence goes out at once."""
-LONG_PAUSE_SECONDS = 0.05
+LONG_PAUSE_SECONDS = 0.01
 """After a ring that nobody needed: enough wake-ups wait, and whoever takes one finds all runs."""
 EXIT_SECONDS = 1.0
 """A process that ends waits so long for its last ring; beyond that the sweep rings."""

@@ -32,11 +32,32 @@ _TIMEOUT_SECONDS = 0.5
 _QUIET_SECONDS = 2.0
 """After a failed ring nobody tries again for so long: the sweep will."""
 
-_PUSH = """
-local missing = tonumber(ARGV[1]) - redis.call('LLEN', KEYS[1])
-for index = 2, math.min(#ARGV, missing + 1) do redis.call('LPUSH', KEYS[1], ARGV[index]) end
-return missing
+_NOW = "local now = redis.call('TIME'); now = now[1] * 1000 + math.floor(now[2] / 1000)\n"
+
+# Slots that stand by are woken first, each through a list of its own; then messages make up for the
+# rest. The answer is how many of either it took.
+_RING = (
+    _NOW
+    + """
+local wanted = tonumber(ARGV[1])
+local awake = redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf', 'LIMIT', 0, wanted)
+for _, slot in ipairs(awake) do
+    redis.call('ZREM', KEYS[2], slot)
+    redis.call('LPUSH', KEYS[2] .. ':' .. slot, '')
+    redis.call('PEXPIRE', KEYS[2] .. ':' .. slot, 5000)
+end
+local missing = math.max(0, wanted - #awake - redis.call('LLEN', KEYS[1]))
+for index = 2, missing + 1 do redis.call('LPUSH', KEYS[1], ARGV[index]) end
+return #awake + missing
 """
+)
+_STAND_BY = (
+    _NOW
+    + """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
+"""
+)
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +65,11 @@ _log = logging.getLogger(__name__)
 def list_name(worker_queue: str) -> str:
     """The Celery queue, and so the Redis list, of a worker queue."""
     return f"jobs.{worker_queue}"
+
+
+def _standby_name(worker_queue: str) -> str:
+    """The sorted set of the slots that stand by, each until its score in milliseconds."""
+    return f"{list_name(worker_queue)}:standby"
 
 
 class Bell:
@@ -58,14 +84,15 @@ class Bell:
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             health_check_interval=15,
         )
-        self._push = self._client.register_script(_PUSH)
+        self._ring = self._client.register_script(_RING)
+        self._stand_by = self._client.register_script(_STAND_BY)
         self._quiet_until = 0.0
         self._lock = threading.Lock()
 
     def ring(self, worker_queue: str, wanted: int = 1) -> bool:
-        """See to it that `wanted` wake-ups (at most `ENOUGH`) wait.
+        """Wake slots that stand by, and see to it that `wanted` wake-ups (at most `ENOUGH`) wait.
 
-        True when one had to be put there; False when enough did, or when Redis is away.
+        True when that took anything; False when enough waited, or when Redis is away.
         One that waits serves everybody who rings meanwhile: whoever it wakes takes all there is,
         and rings again when that is more than it can do.
         """
@@ -74,11 +101,35 @@ class Bell:
         wanted = max(1, min(wanted, ENOUGH))
         try:
             messages = [_envelope(worker_queue) for _ in range(wanted)]
-            missing = self._push(keys=[list_name(worker_queue)], args=[wanted, *messages])
+            keys = [list_name(worker_queue), _standby_name(worker_queue)]
+            woken = self._ring(keys=keys, args=[wanted, *messages])
         except redis.RedisError as error:
             self._keep_quiet(error)
             return False
-        return cast("int", missing) > 0
+        return cast("int", woken) > 0
+
+    def stand_by(self, worker_queue: str, slot: str, seconds: float) -> bool:
+        """Wait to be woken by a ring, without a message through Celery; False when nobody rang.
+
+        A slot that is woken too late, after `seconds`, still answers True: the ring counts on it.
+        """
+        if time.monotonic() < self._quiet_until:
+            return False
+        standby = _standby_name(worker_queue)
+        own = f"{standby}:{slot}"
+        try:
+            with self._client.pipeline(transaction=False) as pipeline:
+                self._stand_by(keys=[standby], args=[slot, int(seconds * 1000)], client=pipeline)
+                pipeline.blpop([own], timeout=seconds)
+                if pipeline.execute()[-1] is not None:
+                    return True
+            if self._client.zrem(standby, slot):
+                return False
+            self._client.delete(own)
+        except redis.RedisError as error:
+            self._keep_quiet(error)
+            return False
+        return True
 
     def answers(self) -> bool:
         """Whether Redis is there; says no at once for a while after it was not."""
@@ -100,6 +151,11 @@ class Bell:
             self._quiet_until = time.monotonic() + _QUIET_SECONDS
         if time.monotonic() - was_quiet_at > 30:
             _log.warning("Redis is away (%s). Runs are accepted and start when it is back.", error)
+
+
+def stand_by(worker_queue: str, slot: str, seconds: float) -> bool:
+    """Wait for a ring in this thread; see `Bell.stand_by`."""
+    return bell().stand_by(worker_queue, slot, seconds)
 
 
 def ring(worker_queue: str, wanted: int = 1) -> None:

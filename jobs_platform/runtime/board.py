@@ -16,7 +16,7 @@ from uuid import UUID
 
 from jobs_platform.runtime.endings import exists
 
-_HEADER = struct.Struct("<dqq")  # lease_until, is_stopping, number of slots
+_HEADER = struct.Struct("<dqqd")  # lease_until, is_stopping, number of slots, given back at
 _SLOT = struct.Struct("<qqqqqqdd16s")
 # sequence, slot id, process id, claim number, runs in the claim, runs started, since, maximum
 # duration, current run
@@ -60,7 +60,7 @@ class Board:
         descriptor, name = tempfile.mkstemp(prefix="jobs-board-")
         with os.fdopen(descriptor, "r+b") as file:
             file.truncate(_HEADER_SIZE + capacity * _SLOT_SIZE)
-            file.write(_HEADER.pack(lease_until, 0, capacity))
+            file.write(_HEADER.pack(lease_until, 0, capacity, 0.0))
         return cls(Path(name))
 
     @property
@@ -71,6 +71,15 @@ class Board:
     @lease_until.setter
     def lease_until(self, value: float) -> None:
         struct.pack_into("<d", self._memory, 0, value)
+
+    @property
+    def given_back_at(self) -> float:
+        """When runs last went back to their old place in the queue, on the monotonic clock."""
+        return float(struct.unpack_from("<d", self._memory, 24)[0])
+
+    @given_back_at.setter
+    def given_back_at(self, value: float) -> None:
+        struct.pack_into("<d", self._memory, 24, value)
 
     @property
     def is_stopping(self) -> bool:

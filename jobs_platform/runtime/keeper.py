@@ -219,13 +219,15 @@ class Keeper:
         for state in self._board.states():
             is_stuck = state.since and time.monotonic() - state.since > STUCK_SECONDS
             if is_stuck and state.started < state.claimed:
-                give_back_behind(
+                given_back = give_back_behind(
                     self._line,
                     self._charge.worker_id,
                     slot=state.slot,
                     number=state.claim_number,
                     started=state.started,
                 )
+                if given_back:
+                    self._board.given_back_at = time.monotonic()
 
     def _stop_condemned(self) -> None:
         now = time.monotonic()

@@ -17,8 +17,8 @@ SLACK = timedelta(milliseconds=100)
 """A trigger may commit so much later than it began and still be seen at once."""
 BUSY_SECONDS = 1.0
 """While there is plenty to claim, looks from the beginning are at least so far apart."""
-_SHARE = 20
-"""They take a twentieth of the time at most."""
+_SHARE, _SHARE_WHEN_TOLD = 20, 4
+"""They take a twentieth of the time at most; a quarter where runs are known to be behind."""
 
 
 class LowWater:
@@ -36,9 +36,10 @@ class LowWater:
         """Whether the next claim looks from the beginning."""
         return self.mark == LONG_AGO
 
-    def rewind(self) -> bool:
+    def rewind(self, *, is_told: bool = False) -> bool:
         """Look from the beginning next, if that is cheap enough by now; False when it is not."""
-        if time.monotonic() - self._looked_at >= _SHARE * self._cost:
+        share = _SHARE_WHEN_TOLD if is_told else _SHARE
+        if time.monotonic() - self._looked_at >= share * self._cost:
             self.mark = LONG_AGO
         return self.is_beginning
 

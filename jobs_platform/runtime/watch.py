@@ -79,8 +79,7 @@ class Watch:
         self._guard()
         for slot in self._slots():
             slot.interrupt.stop_overdue()
-        is_busy = any(slot.hand.busy_since for slot in self._slots())
-        is_busy = is_busy or not self._around.logs.is_idle
+        is_busy = any(slot.is_draining for slot in self._slots()) or not self._around.logs.is_idle
         self._wait(PATIENCE_SECONDS if is_busy else IDLE_SECONDS)
         for slot in self._slots():
             self._attend(slot)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 import redis
 
+from jobs_platform.delivery.wakeups import Bell
 from jobs_platform.domain.ids import decode, encode
 from tests.e2e.audit import assert_hooked, assert_sound, wait_until_final
 from tests.e2e.fleet import Fleet
@@ -46,6 +48,42 @@ def test_many_triggers_leave_few_messages(fleet: Fleet) -> None:
     with redis.Redis.from_url(fleet.stack.redis_url) as client:
         wait_until(lambda: client.llen(LIST), 5, "a message")
         assert client.llen(LIST) <= 16
+
+
+def test_a_ring_wakes_slots_that_stand_by_before_it_writes_messages(fleet: Fleet) -> None:
+    url = fleet.stack.redis_url
+    with redis.Redis.from_url(url) as client, ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(Bell(url).stand_by, "other", name, 20.0) for name in ("1.1", "1.2")]
+        wait_until(lambda: client.zcard("jobs.other:standby") == 2, 5, "both to stand by")
+        assert Bell(url).ring("other", 3)
+        assert [answer.result(timeout=5) for answer in waiting] == [True, True]
+        assert client.llen("jobs.other") == 1
+        assert not client.exists("jobs.other:standby")
+
+
+def test_a_slot_for_which_nobody_rings_stands_by_in_vain(fleet: Fleet) -> None:
+    url = fleet.stack.redis_url
+    with redis.Redis.from_url(url) as client:
+        assert Bell(url).stand_by("other", "1.1", 0.01) is False
+        assert not client.exists("jobs.other:standby")
+
+
+def test_a_slot_that_died_while_it_stood_by_is_not_rung_for(fleet: Fleet) -> None:
+    url = fleet.stack.redis_url
+    with redis.Redis.from_url(url) as client:
+        client.zadd("jobs.other:standby", {"1.1": 1})
+        assert Bell(url).ring("other")
+        assert client.llen("jobs.other") == 1
+
+
+def test_a_slot_that_is_rung_for_at_its_last_moment_answers(fleet: Fleet) -> None:
+    """The ring had taken it from the list; nobody else comes for the run."""
+    url = fleet.stack.redis_url
+    bell = Bell(url)
+    with redis.Redis.from_url(url) as client, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(bell.stand_by, "other", "1.1", 0.2)
+        wait_until(lambda: client.zrem("jobs.other:standby", "1.1"), 5, "it to stand by")
+        assert waiting.result(timeout=5) is True
 
 
 def test_a_run_whose_wake_up_was_lost_starts_by_the_sweep_of_a_beat(fleet: Fleet) -> None:

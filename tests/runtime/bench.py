@@ -122,12 +122,15 @@ class Bench:
         self.logs = LogBuffer()
         self.rings: list[tuple[str, int]] = []
         self.tidied = 0
+        self.on_stand_by: Callable[[], bool] = lambda: False
+        """What happens while a slot stands by; whether it is woken."""
         self.around = Surroundings(
             conninfo=world.conninfo,
             board=board,
             logs=self.logs,
             executor=self.executor,
             ring=lambda worker_queue, wanted: self.rings.append((worker_queue, wanted)),
+            stand_by=self._stand_by,
             tidy=self._tidy,
         )
         self._slots: list[Slot] = []
@@ -167,6 +170,9 @@ class Bench:
     def wait_for(self, ids: list[UUID], *wanted: Status) -> None:
         statuses = [str(status) for status in wanted]
         wait_until(lambda: self.statuses(ids) == statuses, 20, lambda: str(self.statuses(ids)))
+
+    def _stand_by(self, worker_queue: str, slot: str, seconds: float) -> bool:
+        return self.on_stand_by()
 
     def _tidy(self) -> None:
         self.tidied += 1

@@ -244,3 +244,69 @@ def test_run_before_the_low_water_mark_is_found_soon(bench: Bench, world: World)
     bench.slot.drain("default")
     wait_until(lambda: bench.slot.drain("default") or urgent[0] in bench.executor.executed, 20)
     assert world.status(urgent[0]) == Status.COMPLETED
+
+
+def test_slot_that_stands_by_executes_what_it_is_woken_for(bench: Bench) -> None:
+    bench.world.trigger()
+    wakes = iter([True, False])
+
+    def woken() -> bool:
+        bench.world.trigger()
+        return next(wakes)
+
+    bench.on_stand_by = woken
+    assert bench.slot.drain("default") == 2
+    assert next(wakes, None) is None
+
+
+def test_slot_without_work_does_not_stand_by(bench: Bench) -> None:
+    stood_by = []
+    bench.on_stand_by = lambda: bool(stood_by.append(True))
+    assert bench.slot.drain("default") == 0
+    assert stood_by == []
+
+
+def test_slot_that_is_woken_while_it_stops_passes_the_ring_on(bench: Bench) -> None:
+    bench.world.trigger()
+
+    def woken() -> bool:
+        bench.board.stop()
+        bench.world.trigger()
+        return True
+
+    bench.on_stand_by = woken
+    assert bench.slot.drain("default") == 1
+    claimed_all_it_wanted, passed_on = bench.rings
+    assert claimed_all_it_wanted == passed_on == ("default", 1)
+
+
+def test_slot_that_is_woken_after_its_budget_still_answers(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.world.trigger()
+    wakes = iter([True, False])
+
+    def woken() -> bool:
+        bench.world.trigger()
+        monkeypatch.setattr(slot_module.time, "monotonic", lambda: 1e12)
+        return next(wakes)
+
+    bench.on_stand_by = woken
+    assert bench.slot.drain("default") == 2
+    monkeypatch.undo()
+
+
+def test_slot_that_is_woken_for_hook_calls_makes_them(bench: Bench) -> None:
+    bench.world.trigger()
+    wakes = iter([True, False])
+    left: list[UUID] = []
+
+    def woken() -> bool:
+        if not left:
+            left.append(bench.world.trigger())
+            cancel(left[0])
+        return next(wakes)
+
+    bench.on_stand_by = woken
+    bench.slot.drain("default")
+    assert bench.executor.hooks == [(left[0], "stored")]
