@@ -42,6 +42,8 @@ _TABLES = (
     "jobs_log_line",
     "jobs_hook_call",
     "jobs_claim",
+    "jobs_slot",
+    "jobs_start",
     "jobs_worker",
     "jobs_batch",
     "jobs_schedule",
@@ -120,6 +122,7 @@ class World:
         worker_queue: str = "default",
         log_entries: Sequence[LogEntry] = (),
         calls_hooks: bool = True,
+        with_slots: Sequence[UUID] = (),
         **want: Any,
     ) -> Taken:
         """Finish and claim, as a slot does: each claim replaces the one before."""
@@ -141,6 +144,7 @@ class World:
             wanted,
             log_entries=log_entries,
             calls_hooks=calls_hooks,
+            with_slots=with_slots,
         )
 
     def claim(self, limit: int = 1, **options: Any) -> tuple[ClaimedRun, ...]:

@@ -10,6 +10,8 @@ from jobs_platform.domain.errors import RunNotFoundError
 from jobs_platform.domain.ids import encode
 from jobs_platform.domain.payloads import make_storable
 from jobs_platform.engine import caller, ledger
+from jobs_platform.engine.admit import admit_after_commit
+from jobs_platform.engine.slots import free_params, freed_of
 from jobs_platform.engine.stop import notify_attempts
 
 
@@ -26,5 +28,9 @@ def cancel(run_id: UUID, *, reason: str | None = None) -> bool:
         data = json.dumps({"reason": message, "asked_for": encode("run", run_id)})
         cancelled = ledger.cancel(caller.execute, run_ids=family, message=message, event_data=data)
         notify_attempts(caller.execute, cancelled)
+        idle = [(row[0], row[1]) for row in cancelled if row[2] is None]
+        freed = freed_of(caller.execute("free_slots", free_params(idle)))
+        for (environment_id, queue), keys in freed.items():
+            admit_after_commit(environment_id, {queue: keys})
         caller.ring_after_commit(Counter(row[3] for row in cancelled if row[2] is None))
     return any(row[0] == run_id for row in cancelled)

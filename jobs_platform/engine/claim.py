@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from jobs_platform.engine import ledger
 from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
 from jobs_platform.engine.line import Line, Row
 from jobs_platform.engine.log import UNSTORABLE, LogEntry, log_params, write_log_lines
+from jobs_platform.engine.slots import Freed, merge
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -32,6 +33,8 @@ class Taken:
     """In the order in which they are to be executed."""
     low_water: datetime | None
     """The earliest `run_at` among the claimed; None when none was."""
+    freed: Freed = field(default_factory=dict)
+    """Queues, and keys of them, that have slots again."""
     broken: frozenset[UUID] = frozenset()
     """Finished, but as system failures, because their results could not be stored."""
 
@@ -55,24 +58,39 @@ def finish_and_claim(
     *,
     log_entries: Sequence[LogEntry] = (),
     calls_hooks: bool = True,
+    with_slots: Collection[UUID] = (),
 ) -> Taken:
     """Write outcomes, with the log lines that belong before them, and claim `want.limit` runs.
+
+    Runs `with_slots` hold some, which their end frees in the same transaction.
 
     With `calls_hooks` the caller makes the hook calls that this records; else any worker may. An
     outcome that the database refuses to store is written singly, as a system failure, so that
     nobody pays for a neighbour.
     """
+    ending = _Ending(calls_hooks, frozenset(with_slots), log_entries)
     try:
-        return _write(line, holder, outcomes, want, log_entries, calls_hooks=calls_hooks)
+        return _write(line, holder, outcomes, want, ending)
     except UNSTORABLE:
         if log_entries:
             write_log_lines(line, log_entries, environment_id=holder.environment_id)
-            return finish_and_claim(line, holder, outcomes, want, calls_hooks=calls_hooks)
+            return finish_and_claim(
+                line, holder, outcomes, want, calls_hooks=calls_hooks, with_slots=with_slots
+            )
         if not outcomes:
             raise
-        finished, broken = _write_singly(line, holder, outcomes, calls_hooks=calls_hooks)
-        taken = _write(line, holder, (), want)
-        return Taken(finished, taken.runs, taken.low_water, broken)
+        written = _write_singly(line, holder, outcomes, ending)
+        taken = _write(line, holder, (), want, ending)
+        return replace(written, runs=taken.runs, low_water=taken.low_water)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What goes with the outcomes."""
+
+    calls_hooks: bool
+    with_slots: frozenset[UUID]
+    log_entries: Sequence[LogEntry] = ()
 
 
 def _write(
@@ -80,12 +98,10 @@ def _write(
     holder: Holder,
     outcomes: Sequence[Outcome],
     want: Want,
-    log_entries: Sequence[LogEntry] = (),
-    *,
-    calls_hooks: bool = True,
+    ending: _Ending,
 ) -> Taken:
     params = ledger.outcome_params(
-        outcomes, hook_worker_id=holder.worker_id if calls_hooks else None
+        outcomes, hook_worker_id=holder.worker_id if ending.calls_hooks else None
     ) | {
         "worker_id": holder.worker_id,
         "slot": holder.slot,
@@ -96,23 +112,23 @@ def _write(
         "previous_number": want.previous_number,
         "low_water": want.low_water,
     }
-    if log_entries:
-        entries = log_params(log_entries, environment_id=holder.environment_id)
-        rows = line.pipeline([("write_log_lines", entries), ("finish_and_claim", params)])[-1]
-    else:
-        rows = ledger.finish_and_claim(line.execute, params)
-    return _taken(rows, holder)
+    ended = [(it.run_id, it.fencing_token) for it in outcomes if it.run_id in ending.with_slots]
+    entries = log_params(ending.log_entries, environment_id=holder.environment_id)
+    before = [("write_log_lines", entries)] if ending.log_entries else []
+    rows, freed = ledger.finish_and_claim(line, params, before=before, ended=ended)
+    return _taken(rows, holder, freed)
 
 
 def _write_singly(
-    line: Line, holder: Holder, outcomes: Sequence[Outcome], *, calls_hooks: bool
-) -> tuple[frozenset[UUID], frozenset[UUID]]:
-    """Write outcomes one by one; returns which were accepted, and which of them as failures."""
+    line: Line, holder: Holder, outcomes: Sequence[Outcome], ending: _Ending
+) -> Taken:
+    """Write outcomes one by one, as system failures those that cannot be stored."""
     finished: set[UUID] = set()
     broken: set[UUID] = set()
+    freed: Freed = {}
     for outcome in outcomes:
         try:
-            finished |= _write(line, holder, [outcome], Want(), calls_hooks=calls_hooks).finished
+            taken = _write(line, holder, [outcome], Want(), ending)
         except UNSTORABLE as error:
             failure = Outcome(
                 outcome.run_id,
@@ -121,8 +137,11 @@ def _write_singly(
                 error=_refusal(outcome, error),
                 has_final_hooks=True,
             )
-            broken |= _write(line, holder, [failure], Want(), calls_hooks=calls_hooks).finished
-    return frozenset(finished | broken), frozenset(broken)
+            taken = _write(line, holder, [failure], Want(), ending)
+            broken |= taken.finished
+        finished |= taken.finished
+        merge(freed, taken.freed)
+    return Taken(frozenset(finished), (), None, freed, frozenset(broken))
 
 
 def _refusal(outcome: Outcome, error: Exception) -> str:
@@ -134,11 +153,12 @@ def _refusal(outcome: Outcome, error: Exception) -> str:
     return json.dumps({"name": "ResultRefused", "message": message, "traceback": None})
 
 
-def _taken(rows: Sequence[Row], holder: Holder) -> Taken:
+def _taken(rows: Sequence[Row], holder: Holder, freed: Freed) -> Taken:
     finished = frozenset(next((row[0] for row in rows if row[0]), ()))
     claimed = sorted((row for row in rows if row[2] is not None), key=lambda row: (row[-1], row[2]))
     low_water = claimed[0][-1] if claimed else None
-    return Taken(finished, tuple(_claimed_run(row, holder) for row in claimed), low_water)
+    runs = tuple(_claimed_run(row, holder) for row in claimed)
+    return Taken(finished, runs, low_water, freed)
 
 
 def _claimed_run(row: Row, holder: Holder) -> ClaimedRun:
@@ -146,7 +166,7 @@ def _claimed_run(row: Row, holder: Holder) -> ClaimedRun:
         _, _, run_id, fencing_token, task_id, payload, attempt_number, max_attempts, queue,
         worker_queue, priority_seconds, tags, metadata, is_test, task_version, version, created_at,
         started_at, attempt_started_at, parent_id, root_id, batch_id, replay_of_id, schedule_id,
-        max_duration_seconds, _,
+        max_duration_seconds, needs_slot, concurrency_key, further_keys, _,
     ) = row  # fmt: skip
     return ClaimedRun(
         id=run_id,
@@ -173,6 +193,8 @@ def _claimed_run(row: Row, holder: Holder) -> ClaimedRun:
         replay_of_id=replay_of_id,
         schedule_id=encode("sched", schedule_id) if schedule_id else None,
         max_duration_seconds=max_duration_seconds,
+        needs_slot=needs_slot,
+        concurrency_keys=(concurrency_key, *further_keys) if concurrency_key else (),
     )
 
 

@@ -39,6 +39,9 @@ class ClaimedRun:
     batch_id: UUID | None
     replay_of_id: UUID | None
     schedule_id: str | None
+    needs_slot: bool = False
+    """It holds slots of its queue and its keys, which its end frees."""
+    concurrency_keys: tuple[str, ...] = ()
     max_duration_seconds: float | None = None
     """Of this run; without it the task's own or the project's holds."""
 
@@ -71,4 +74,6 @@ class Outcome:
     has_final_hooks: bool = False
     """A hook call is recorded together with a final status."""
     is_lost: bool = False
-    """The worker died under it; no process reported this outcome."""
+    """The worker died under it, or it ran out of memory: the attempt crashed."""
+    machine: str | None = None
+    """Only with QUEUED: the machine for the next attempt; None is the same again."""

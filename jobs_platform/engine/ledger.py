@@ -12,8 +12,11 @@ from typing import Any
 from uuid import UUID
 
 from jobs_platform.domain.lifecycle import MOVES, Status
+from jobs_platform.engine import slots
 from jobs_platform.engine.channels import DUE_CHANNEL
 from jobs_platform.engine.handoff import Outcome
+from jobs_platform.engine.line import Line
+from jobs_platform.engine.slots import Freed
 
 Row = tuple[Any, ...]
 Execute = Callable[[str, Mapping[str, Any]], list[Row]]
@@ -29,19 +32,57 @@ _MOVE_OF_OUTCOME = {
 }
 
 
-def accept_one(execute: Execute, params: Mapping[str, Any]) -> None:
+def accept_one(execute: Execute, params: Mapping[str, Any]) -> list[Row]:
     """Nothing → QUEUED, for the scalars of `trigger_one.sql`."""
-    execute("trigger_one", params)
+    return execute("trigger_one", params)
 
 
-def accept_batch(execute: Execute, params: Mapping[str, Any]) -> None:
-    """Nothing → QUEUED, for the items of `trigger_batch.sql`."""
-    execute("trigger_batch", params)
+def accept_batch(execute: Execute, params: Mapping[str, Any]) -> Row:
+    """Nothing → QUEUED or DELAYED, for the items of `trigger_batch.sql`."""
+    return execute("trigger_batch", {"due_channel": DUE_CHANNEL, **params})[0]
 
 
-def finish_and_claim(execute: Execute, params: Mapping[str, Any]) -> list[Row]:
-    """EXECUTING → final or QUEUED, and QUEUED → EXECUTING, for `finish_and_claim.sql`."""
-    return execute("finish_and_claim", params)
+def debounce(execute: Execute, params: Mapping[str, Any]) -> list[Row]:
+    """DELAYED → DELAYED, later, by the scalars of `debounce.sql`."""
+    return execute("debounce", {"due_channel": DUE_CHANNEL, **params})
+
+
+def reschedule(execute: Execute, params: Mapping[str, Any]) -> bool:
+    """DELAYED → DELAYED at another time; False when the run is not DELAYED."""
+    return bool(execute("reschedule", {"due_channel": DUE_CHANNEL, **params}))
+
+
+def queue_due(execute: Execute, params: Mapping[str, Any]) -> Row:
+    """DELAYED → QUEUED, for runs whose time has come."""
+    return execute("queue_due", params)[0]
+
+
+def expire_due(execute: Execute, params: Mapping[str, Any]) -> Row:
+    """DELAYED or QUEUED → EXPIRED, for runs whose time to live has passed."""
+    return execute("expire_due", params)[0]
+
+
+def finish_and_claim(
+    line: Line,
+    params: Mapping[str, Any],
+    *,
+    before: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    ended: Sequence[tuple[UUID, int]] = (),
+) -> tuple[list[Row], Freed]:
+    """EXECUTING → final or QUEUED, and QUEUED → EXECUTING, for `finish_and_claim.sql`.
+
+    In one transaction with the statements `before`; the slots of `ended` attempts are free with it.
+    """
+    if not before and not ended:
+        return line.execute("finish_and_claim", params), {}
+    after = [("free_slots", slots.free_params(ended))] if ended else []
+    statements = [*before, ("finish_and_claim", params), *after]
+    if line.in_transaction:
+        answers = [line.execute(name, values) for name, values in statements]
+    else:
+        answers = line.pipeline(statements)
+    freed = slots.freed_of(answers[-1]) if ended else {}
+    return answers[len(before)], freed
 
 
 def give_back(execute: Execute, *, attempts: Sequence[tuple[UUID, int]]) -> list[Row]:

@@ -76,14 +76,18 @@ class Line:
 
     def without_deadlock(self, work: Callable[[], _T]) -> _T:
         """Do `work`, again and whole when it was the victim of a deadlock; not in a transaction."""
-        idle = psycopg.pq.TransactionStatus.IDLE
         for tries_left in reversed(range(_DEADLOCK_TRIES)):
             try:
                 return work()
             except postgres_errors.DeadlockDetected:
-                if not tries_left or self.connection.info.transaction_status != idle:
+                if not tries_left or self.in_transaction:
                     raise
         raise AssertionError("unreachable")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether `transaction` is open."""
+        return self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from jobs_platform.engine.claim import LONG_AGO
 from jobs_platform.engine.handoff import Outcome
 from jobs_platform.engine.hook_call import release_hook_calls_of_slot
 from jobs_platform.engine.line import Line, Row
+from jobs_platform.engine.slots import Freed, admit_freed, merge
 from jobs_platform.engine.stop import abandon_attempts
 
 CLAIMS_PER_TRANSACTION = 100
@@ -32,6 +33,7 @@ class Recovered:
     crashed: list[UUID] = field(default_factory=list)
     timed_out: list[UUID] = field(default_factory=list)
     given_back: list[UUID] = field(default_factory=list)
+    freed: Freed = field(default_factory=dict)
     claims: int = 0
 
 
@@ -119,6 +121,7 @@ def _recover(
     total.timed_out += recovered.timed_out
     total.given_back += recovered.given_back
     total.claims += recovered.claims
+    admit_freed(line, recovered.freed)
     return recovered.claims
 
 
@@ -170,7 +173,7 @@ def _end_attempts(
         ledger.give_back(line.execute, attempts=unstarted)
         found.given_back += [run_id for run_id, _ in unstarted]
     if outcomes:
-        _finish(line, outcomes)
+        merge(found.freed, _finish(line, outcomes))
         ended = {Status.QUEUED: found.retried, Status.TIMED_OUT: found.timed_out}
         for outcome in outcomes:
             ended.get(outcome.status, found.crashed).append(outcome.run_id)
@@ -206,7 +209,7 @@ def overdue_outcome(run_id: UUID, token: int, seconds: float) -> Outcome:
     )
 
 
-def _finish(line: Line, outcomes: Sequence[Outcome]) -> None:
+def _finish(line: Line, outcomes: Sequence[Outcome]) -> Freed:
     params = ledger.outcome_params(outcomes, hook_worker_id=None) | {
         "worker_id": 0,
         "slot": 0,
@@ -217,4 +220,5 @@ def _finish(line: Line, outcomes: Sequence[Outcome]) -> None:
         "previous_number": 0,
         "low_water": LONG_AGO,
     }
-    ledger.finish_and_claim(line.execute, params)
+    ended = [(outcome.run_id, outcome.fencing_token) for outcome in outcomes]
+    return ledger.finish_and_claim(line, params, ended=ended)[1]

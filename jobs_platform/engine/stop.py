@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from jobs_platform.domain.ids import encode
@@ -11,6 +12,7 @@ from jobs_platform.engine import ledger
 from jobs_platform.engine.channels import CANCEL_CHANNEL
 from jobs_platform.engine.handoff import Outcome
 from jobs_platform.engine.line import Line, Row
+from jobs_platform.engine.slots import Freed, admit_freed, free_params, freed_of
 
 _REASON = "The run that triggered it was cancelled."
 
@@ -26,18 +28,23 @@ def stop_attempts(line: Line, outcomes: Sequence[Outcome]) -> frozenset[UUID]:
         "cpu_seconds": [outcome.cpu_seconds for outcome in outcomes],
         "peak_memory_bytes": [outcome.peak_memory_bytes for outcome in outcomes],
     }
-    return _stop(line, params, releases_hooks=False)
+    stopped, freed = _stop(line, params, releases_hooks=False)
+    admit_freed(line, freed)
+    return stopped
 
 
 def abandon_attempts(line: Line, attempts: Sequence[tuple[UUID, int]]) -> frozenset[UUID]:
-    """The same for (run, token) that nobody executes any more: any worker may call the hooks."""
+    """The same for (run, token) that nobody executes any more: any worker may call the hooks.
+
+    It may be part of a larger transaction, so the clock gives the freed slots away.
+    """
     params = {
         "run_ids": [run_id for run_id, _ in attempts],
         "tokens": [token for _, token in attempts],
         "cpu_seconds": [None] * len(attempts),
         "peak_memory_bytes": [None] * len(attempts),
     }
-    return _stop(line, params, releases_hooks=True)
+    return _stop(line, params, releases_hooks=True)[0]
 
 
 def notify_attempts(execute: ledger.Execute, cancelled: Sequence[Row]) -> None:
@@ -48,15 +55,21 @@ def notify_attempts(execute: ledger.Execute, cancelled: Sequence[Row]) -> None:
             execute("notify", params)
 
 
-def _stop(line: Line, params: dict[str, object], *, releases_hooks: bool) -> frozenset[UUID]:
-    def work() -> frozenset[UUID]:
+def _stop(
+    line: Line, params: dict[str, Any], *, releases_hooks: bool
+) -> tuple[frozenset[UUID], Freed]:
+    tokens = dict(zip(params["run_ids"], params["tokens"], strict=True))
+
+    def work() -> tuple[frozenset[UUID], Freed]:
         with line.transaction():
             stopped = [row[0] for row in line.execute("stop_attempts", params)]
             for run_id in stopped:
                 _cancel_descendants(line, run_id)
             if stopped and releases_hooks:
                 line.execute("release_hook_calls", {"run_ids": stopped})
-        return frozenset(stopped)
+            ended = free_params([(run_id, tokens[run_id]) for run_id in stopped])
+            freed = freed_of(line.execute("free_slots", ended)) if stopped else {}
+        return frozenset(stopped), freed
 
     return line.without_deadlock(work)
 

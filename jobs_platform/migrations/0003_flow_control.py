@@ -2,9 +2,12 @@
 
 import django.contrib.postgres.fields
 import django.contrib.postgres.functions
+import django.contrib.postgres.indexes
 import django.db.models.deletion
 import jobs_platform.domain.lifecycle
 from django.db import migrations, models
+
+from jobs_platform.sql import functions
 
 
 class Migration(migrations.Migration):
@@ -130,7 +133,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='run',
-            name='has_slot',
+            name='needs_slot',
             field=models.BooleanField(db_default=False),
         ),
         migrations.AddField(
@@ -187,6 +190,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='run',
+            index=models.Index(condition=models.Q(('is_timed', True), models.Q(('concurrency_key', ''), _negated=True)), fields=['environment', 'queue', 'concurrency_key'], name='jobs_run_timed_key'),
+        ),
+        migrations.AddIndex(
+            model_name='run',
             index=models.Index(condition=models.Q(('expires_at__isnull', False)), fields=['environment', 'expires_at'], name='jobs_run_expiring'),
         ),
         migrations.AddConstraint(
@@ -214,4 +221,26 @@ class Migration(migrations.Migration):
             name='is_limited',
             field=models.GeneratedField(db_persist=True, expression=models.ExpressionWrapper(models.Q(('concurrency_limit__isnull', False), ('override_limit__isnull', False), ('paused_at__isnull', False), ('rate_limit__isnull', False), ('max_length__isnull', False), models.Q(('on_conflict', 'wait'), _negated=True), _connector='OR'), output_field=models.BooleanField()), output_field=models.BooleanField()),
         ),
+        migrations.CreateModel(
+            name="Start",
+            fields=[
+                ("pk", models.CompositePrimaryKey("environment", "queue", "key", "run", "version", blank=True, editable=False, primary_key=True, serialize=False)),
+                ("environment", models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="jobs.environment")),
+                ("queue", models.CharField(max_length=160)),
+                ("key", models.TextField()),
+                ("run", models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="jobs.run")),
+                ("version", models.IntegerField()),
+                ("weight", models.SmallIntegerField()),
+            ],
+            options={"db_table": "jobs_start"},
+        ),
+        migrations.AddIndex(
+            model_name="queue",
+            index=models.Index(condition=models.Q(("paused_at__isnull", False)), fields=["environment"], name="jobs_queue_paused"),
+        ),
+        migrations.AddIndex(
+            model_name="run",
+            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(("is_waiting", True), models.Q(("further_keys", []), _negated=True)), fields=["further_keys"], name="jobs_run_waiting_further"),
+        ),
+        migrations.RunSQL(functions("jobs_admit"), "DROP FUNCTION IF EXISTS jobs_admit, jobs_next_turn, jobs_admit_keyless, jobs_admit_next, jobs_rate_room"),
     ]

@@ -3,7 +3,7 @@
 from jobs_platform.models.batch import Batch
 from jobs_platform.models.environment import Environment
 from jobs_platform.models.history import Attempt, Event, HookCall, LogLine
-from jobs_platform.models.queue import Queue, Slot
+from jobs_platform.models.queue import Queue, Slot, Start
 from jobs_platform.models.run import Run
 from jobs_platform.models.schedule import Schedule
 from jobs_platform.models.task_definition import TaskDefinition
@@ -21,6 +21,7 @@ __all__ = [
     "Run",
     "Schedule",
     "Slot",
+    "Start",
     "TaskDefinition",
     "Worker",
 ]

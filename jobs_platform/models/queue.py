@@ -75,6 +75,11 @@ class Queue(EngineModel):
         ]
         indexes = [
             models.Index(
+                fields=["environment"],
+                name="jobs_queue_paused",
+                condition=Q(paused_at__isnull=False),
+            ),
+            models.Index(
                 fields=["environment", "admit_at"],
                 name="jobs_queue_admit",
                 condition=Q(admit_at__isnull=False),
@@ -106,3 +111,24 @@ class Slot(EngineModel):
 
     class Meta:
         db_table = "jobs_slot"
+
+
+class Start(EngineModel):
+    """An admission under a rate limit: it counts until its start is older than the window."""
+
+    pk = models.CompositePrimaryKey("environment", "queue", "key", "run", "version")
+    environment = models.ForeignKey(
+        Environment, models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
+    queue = models.CharField(max_length=160)
+    key = models.TextField()
+    """The concurrency key where each has a rate of its own; else empty."""
+    run = models.ForeignKey(
+        Run, models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
+    version = models.IntegerField()
+    """Of the run when it was admitted: the event of its start has the next one."""
+    weight = models.SmallIntegerField()
+
+    class Meta:
+        db_table = "jobs_start"

@@ -51,8 +51,8 @@ class Run(EngineModel):
     """For a slot of its queue; admission makes it claimable."""
     is_timed = models.BooleanField(db_default=False)
     """The clock moves it on at `run_at`: a delay, or a retry that needs a slot first."""
-    has_slot = models.BooleanField(db_default=False)
-    """From its admission until its attempt has ended."""
+    needs_slot = models.BooleanField(db_default=False)
+    """To start: its queue is limited, or it has a concurrency key."""
     concurrency_key = models.TextField(db_default="")
     """Runs of one key of a queue share its slots; empty without."""
     further_keys = ArrayField(models.TextField(), db_default=[])
@@ -179,10 +179,20 @@ class Run(EngineModel):
                 name="jobs_run_waiting",
                 condition=Q(is_waiting=True),
             ),
+            GinIndex(
+                fields=["further_keys"],
+                name="jobs_run_waiting_further",
+                condition=Q(is_waiting=True) & ~Q(further_keys=[]),
+            ),
             models.Index(
                 fields=["environment", "run_at"],
                 name="jobs_run_timed",
                 condition=Q(is_timed=True),
+            ),
+            models.Index(
+                fields=["environment", "queue", "concurrency_key"],
+                name="jobs_run_timed_key",
+                condition=Q(is_timed=True) & ~Q(concurrency_key=""),
             ),
             models.Index(
                 fields=["environment", "expires_at"],

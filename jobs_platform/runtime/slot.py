@@ -22,6 +22,8 @@ from jobs_platform.engine.claim import Taken, Want, finish_and_claim
 from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
 from jobs_platform.engine.hook_call import release_hook_calls
 from jobs_platform.engine.line import Line
+from jobs_platform.engine.machine import move_to_machines
+from jobs_platform.engine.slots import admit_freed
 from jobs_platform.engine.stop import stop_attempts
 from jobs_platform.engine.worker import give_back, give_back_unknown
 from jobs_platform.runtime.board import Board, SlotState
@@ -40,9 +42,9 @@ UNKNOWN_TASK_SECONDS = 5.0
 """A run of a task that this worker does not know waits so long for one that does."""
 BROKEN_SECONDS = 1.0
 """A run that the platform itself failed to execute waits so long for its next attempt."""
-LINGER_SECONDS = 0.005
-LINGER_LOOKS = 2
-"""Where runs keep coming, looking again so often is cheaper than being woken for the next one."""
+STANDBY_SECONDS = 0.05
+"""After its last run a slot waits so long for the next ring: it needs no message through Celery.
+Other Celery tasks of the same process wait that long at most."""
 HOOKS_SECONDS = 1.0
 """How often a busy slot looks for hook calls that others have left."""
 
@@ -66,6 +68,8 @@ class Surroundings:
     logs: LogBuffer
     executor: Executes
     ring: Callable[[str, int], object]
+    stand_by: Callable[[str, str, float], bool]
+    """Wait for a ring: worker queue, the slot's name, seconds; whether there was one."""
     tidy: Callable[[], None]
     """Called after each attempt: what the function left behind is not the next one's."""
 
@@ -84,7 +88,7 @@ class Slot:
         self._distance = Distance()
         self._number = 0
         self._low_water = LowWater()
-        self._looked_for_hooks_at = 0.0
+        self._looked_for_hooks_at = self._looked_behind_at = 0.0
         self._runs: dict[UUID, ClaimedRun] = {}
         self._is_sure = True
         """Whether the database and this slot agree on what it has claimed."""
@@ -93,15 +97,20 @@ class Slot:
         self._writing = threading.Lock()
         """A claim is not forgotten while the watch is writing results of it."""
         self.worker_queue = ""
+        self.is_draining = False
+        self._has_admitted = False
         self._show()
 
     def drain(self, worker_queue: str) -> int:
         """Execute claimable runs until there are none, or the budget is used; returns how many."""
+        self.is_draining = True
         try:
             return self._drain(worker_queue)
         except BaseException:
             self._is_sure = False  # what was claimed and not finished goes back at the next claim
             raise
+        finally:
+            self.is_draining = False
 
     def close(self) -> None:
         self._around.board.free(self._index)
@@ -114,8 +123,8 @@ class Slot:
             if not outcomes:
                 return
             try:
-                finished = self._finish(line, outcomes, Want(), calls_hooks=False).finished
-                refused = [outcome for outcome in outcomes if outcome.run_id not in finished]
+                taken = self._finish(line, outcomes, Want(), calls_hooks=False)
+                refused = [outcome for outcome in outcomes if outcome.run_id not in taken.finished]
                 cancelled = stop_attempts(line, refused) if refused else frozenset()
                 if cancelled:
                     release_hook_calls(line, cancelled)
@@ -124,6 +133,8 @@ class Slot:
                 raise
         if cancelled or any(outcome.has_final_hooks for outcome in outcomes):
             self._around.ring(self.worker_queue, 1)
+        for worker_queue, count in admit_freed(line, taken.freed).items():
+            self._around.ring(worker_queue, count)
 
     def give_back_unstarted(self, line: Line) -> int:
         """Let others have what this slot has claimed but not started."""
@@ -132,6 +143,7 @@ class Slot:
             return 0
         give_back(line, [(run.id, run.fencing_token) for run in dropped])
         self.hand.forget_dropped(dropped)
+        self._around.board.given_back_at = time.monotonic()
         self._show()
         self._around.ring(self.worker_queue, len(dropped))
         return len(dropped)
@@ -140,32 +152,53 @@ class Slot:
         self.worker_queue = worker_queue
         until = time.monotonic() + BUDGET_SECONDS
         self._low_water.rewind()
-        executed = claims = pauses = 0
+        executed = claims = 0
+        was_woken, may_be_more = False, True
         while True:
-            is_over = self._around.board.is_stopping or time.monotonic() >= until
+            is_late = (
+                time.monotonic() >= until and not was_woken
+            )  # a ring is answered, however late
+            is_over = self._around.board.is_stopping or is_late
             limit = 0 if is_over else self._pace.limit
+            self._look_behind()
             was_beginning = self._low_water.is_beginning
-            time.sleep(self._distance.seconds)
+            if pause := self._distance.seconds:
+                time.sleep(pause)
             taken = self._exchange(limit)
             self._distance.observe(len(taken.runs), is_full=len(taken.runs) == limit)
+            may_be_more = bool(taken.runs) or (is_over and may_be_more)
             if taken.runs:
-                claims, pauses = claims + 1, 0
+                claims, was_woken = claims + 1, False
                 if claims == 1 and len(taken.runs) == limit:
                     self._around.ring(worker_queue, 1)  # there may be more than we can do
                 executed += self._work()
             elif is_over:
+                may_be_more = may_be_more or self._has_admitted
                 break
-            elif not was_beginning and self._low_water.is_beginning:
+            elif self._has_admitted or (not was_beginning and self._low_water.is_beginning):
                 continue
-            elif claims < 2 or pauses == LINGER_LOOKS:
+            elif not executed:
                 break
             else:
-                pauses += 1
-                time.sleep(LINGER_SECONDS)
+                if was_woken:  # by somebody who has left hook calls, perhaps
+                    self._look_for_hooks(worker_queue, was_idle=True)
+                was_woken, claims = self._stand_by(), 0
+                if not was_woken:
+                    break
         self._look_for_hooks(worker_queue, was_idle=not executed)
-        if is_over and not self._around.board.is_stopping:
+        if was_woken or (is_over and may_be_more and not self._around.board.is_stopping):
             self._around.ring(worker_queue, 1)
         return executed
+
+    def _stand_by(self) -> bool:
+        name = f"{self.holder.worker_id}.{self.holder.slot}"
+        return self._around.stand_by(self.worker_queue, name, STANDBY_SECONDS)
+
+    def _look_behind(self) -> None:
+        """Runs that were given back lie behind the low-water mark."""
+        given_back_at = self._around.board.given_back_at
+        if given_back_at > self._looked_behind_at and self._low_water.rewind(is_told=True):
+            self._looked_behind_at = given_back_at
 
     def _look_for_hooks(self, worker_queue: str, *, was_idle: bool) -> None:
         """Make the hook calls that others have left; once a second while there are runs."""
@@ -226,6 +259,7 @@ class Slot:
             seconds = time.monotonic() - began
             self._low_water.observe(taken.low_water, is_full=is_full, seconds=seconds)
         self._number += 1
+        self._admit(taken)
         self.hand.take(taken.runs)
         self._runs = {run.id: run for run in taken.runs}
         self._show()
@@ -237,6 +271,14 @@ class Slot:
         if time.monotonic() - began > SLOW_SECONDS:
             self._insist(lambda: self.give_back_unstarted(self._line))
         return taken
+
+    def _admit(self, taken: Taken) -> None:
+        """Give the slots that were freed to the next runs; what this slot can do it keeps."""
+        admitted = self._insist(lambda: admit_freed(self._line, taken.freed))
+        self._has_admitted = admitted[self.worker_queue] > 0
+        admitted[self.worker_queue] -= self._pace.limit
+        for worker_queue, count in (+admitted).items():
+            self._around.ring(worker_queue, count)
 
     def _try_exchange(self, outcomes: Sequence[Outcome], limit: int) -> tuple[Taken, bool]:
         """The answer, and whether the hook calls of what was finished are this slot's to make."""
@@ -285,9 +327,16 @@ class Slot:
         self, line: Line, outcomes: Sequence[Outcome], want: Want, *, calls_hooks: bool
     ) -> Taken:
         written = [outcome for outcome in outcomes if outcome.status is not Status.CANCELED]
+        move_to_machines(line, written)
         with self._around.logs.taken() as entries:
             return finish_and_claim(
-                line, self.holder, written, want, log_entries=entries, calls_hooks=calls_hooks
+                line,
+                self.holder,
+                written,
+                want,
+                log_entries=entries,
+                calls_hooks=calls_hooks,
+                with_slots=[run.id for run in self._runs.values() if run.needs_slot],
             )
 
     def _settle(

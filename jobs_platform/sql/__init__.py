@@ -12,21 +12,27 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
-from jobs_platform.domain.lifecycle import FINAL, MOVES, Status
+from jobs_platform.domain.lifecycle import FAILURES, FINAL, MOVES, Status
 
 
 def _quoted(statuses: frozenset[Status]) -> str:
-    return ", ".join(f"'{status}'" for status in sorted(statuses))
+    return ",".join(f"'{status}'" for status in sorted(statuses))
 
 
 @cache
 def _words() -> dict[str, str]:
     words = {status.name: f"'{status}'" for status in Status}
     words["FINAL"] = _quoted(FINAL)
+    words["FAILURES"] = _quoted(FAILURES)
     for move in MOVES.values():
         words[f"to_{move.name}"] = f"'{move.target}'"
         words[f"from_{move.name}"] = _quoted(move.sources)
     return words
+
+
+def functions(name: str) -> str:
+    """The text of `NAME.sql` as it is, for a migration that makes its functions."""
+    return files(__name__).joinpath(f"{name}.sql").read_text()
 
 
 @cache
@@ -38,5 +44,5 @@ def statement(name: str) -> str:
     """
     text = files(__name__).joinpath(f"{name}.sql").read_text()
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
-    short = re.sub(r" ?([(),]) ?", r"\1", " ".join(" ".join(lines).split()))
+    short = re.sub(r" ?([(),=+<>|]+) ?", r"\1", " ".join(" ".join(lines).split()))
     return Template(short).substitute(_words())

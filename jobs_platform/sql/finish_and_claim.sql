@@ -22,7 +22,9 @@ WITH outcome AS MATERIALIZED (
     UPDATE jobs_run AS run SET
         status = outcome.status,
         version = run.version + 1,
-        is_claimable = outcome.status = $to_retry,
+        is_claimable = outcome.status = $to_retry AND NOT run.needs_slot,
+        is_timed = outcome.status = $to_retry AND run.needs_slot,
+        held_key = CASE WHEN outcome.status NOT IN ($FAILURES) THEN run.held_key END,
         run_at = CASE WHEN outcome.status = $to_retry
                  THEN now() + make_interval(secs => outcome.delay) ELSE run.run_at END,
         output = outcome.output,
@@ -50,7 +52,7 @@ WITH outcome AS MATERIALIZED (
 ), hook_call AS (
     INSERT INTO jobs_hook_call (run_id, environment_id, worker_queue, worker_id, slot)
     SELECT id, environment_id, worker_queue, %(hook_worker_id)s::integer, %(slot)s
-    FROM finished WHERE is_hooked AND status IN ($FINAL)
+    FROM finished WHERE is_hooked AND status <> $to_retry
     ON CONFLICT (run_id) DO NOTHING
 ), forgotten AS (
     DELETE FROM jobs_claim
@@ -62,10 +64,17 @@ WITH outcome AS MATERIALIZED (
       AND run.is_claimable
       AND run.run_at >= %(low_water)s::timestamptz
       AND run.run_at <= now()
+      AND (run.expires_at IS NULL OR run.expires_at > now())
+      AND run.queue <> ALL(ARRAY(
+          SELECT name FROM jobs_queue
+          WHERE environment_id = %(environment_id)s AND paused_at IS NOT NULL
+      ))
       AND (SELECT count(*) FROM finished) >= 0
       AND EXISTS (
-          SELECT FROM jobs_worker AS worker
+          SELECT FROM jobs_worker AS worker JOIN jobs_environment AS environment
+            ON environment.id = worker.environment_id
           WHERE worker.id = %(worker_id)s AND worker.stopped_at IS NULL AND worker.lease_until > now()
+            AND environment.paused_at IS NULL
       )
     ORDER BY run.run_at
     LIMIT %(limit)s
@@ -79,6 +88,7 @@ WITH outcome AS MATERIALIZED (
         attempt_number = run.attempt_number + 1,
         worker_id = %(worker_id)s,
         error = NULL,
+        expires_at = NULL,
         started_at = coalesce(run.started_at, now()),
         attempt_started_at = now()
     FROM picked
@@ -97,10 +107,11 @@ SELECT
     CASE WHEN row_number() OVER () = 1 THEN (SELECT array_agg(id) FROM finished) END AS finished,
     (SELECT pg_notify(%(due_channel)s, '') FROM finished
      WHERE status = $to_retry AND delay < 1 LIMIT 1) AS clock_was_told,
-    claimed.id, claimed.fencing_token, claimed.task_id, claimed.payload::text,
-    claimed.attempt_number, claimed.max_attempts, claimed.queue, claimed.worker_queue,
-    claimed.priority_seconds, claimed.tags, claimed.metadata::text, claimed.is_test,
-    claimed.task_version, claimed.version, claimed.created_at, claimed.started_at,
-    claimed.attempt_started_at, claimed.parent_id, claimed.root_id, claimed.batch_id,
-    claimed.replay_of_id, claimed.schedule_id, claimed.max_duration_seconds, claimed.run_at
+    id, fencing_token, task_id, payload::text,
+    attempt_number, max_attempts, queue, worker_queue,
+    priority_seconds, tags, metadata::text, is_test,
+    task_version, version, created_at, started_at,
+    attempt_started_at, parent_id, root_id, batch_id,
+    replay_of_id, schedule_id, max_duration_seconds,
+    needs_slot, concurrency_key, further_keys, run_at
 FROM (SELECT) AS always LEFT JOIN claimed ON true
