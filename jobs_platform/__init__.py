@@ -45,6 +45,7 @@ from jobs_platform.domain.errors import (
     UnsettledKeyError,
 )
 from jobs_platform.domain.lifecycle import Status
+from jobs_platform.domain.machines import Machine
 from jobs_platform.sdk.context import Context, ctx
 from jobs_platform.sdk.debounce import Debounce
 from jobs_platform.sdk.handles import BatchHandle, RunHandle
@@ -53,7 +54,7 @@ from jobs_platform.sdk.idempotency import IdempotencyKey, idempotency_keys
 from jobs_platform.sdk.logger import logger
 from jobs_platform.sdk.namespaces import batch, tasks
 from jobs_platform.sdk.queue import Queue, RateLimit
-from jobs_platform.sdk.retry import Retry
+from jobs_platform.sdk.retry import OutOfMemory, Retry
 from jobs_platform.sdk.run_state import locals, tags, usage  # noqa: A004 - as in Trigger.dev
 from jobs_platform.sdk.runs import runs
 from jobs_platform.sdk.schedules import ScheduledPayload, schedules
@@ -84,12 +85,14 @@ __all__ = [
     "InvalidTaskError",
     "JobsError",
     "LogLine",
+    "Machine",
     "MaxDurationExceeded",
     "MetadataError",
     "NotConfiguredError",
     "NotFoundError",
     "NotMigratedError",
     "OpenTransactionError",
+    "OutOfMemory",
     "OutputError",
     "OutputNotJsonError",
     "OutputTooLargeError",

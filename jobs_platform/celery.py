@@ -12,11 +12,12 @@ import django
 from celery import Celery
 from kombu import Queue
 
-from jobs_platform.domain.configuration import DEFAULT_WORKER_QUEUE, MACHINES
+from jobs_platform import conf
+from jobs_platform.domain.configuration import DEFAULT_WORKER_QUEUE
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobs_platform.settings")
 
-WORKER_QUEUES = (DEFAULT_WORKER_QUEUE, *MACHINES)
+WORKER_QUEUES = (DEFAULT_WORKER_QUEUE, *conf.configuration().machines)
 OWN_TASKS_QUEUE = "celery"
 """Where a project's own Celery tasks go, unless it says otherwise."""
 

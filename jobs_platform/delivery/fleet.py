@@ -118,7 +118,8 @@ class Fleet:
             return
         logs = LogBuffer()
         Capture().install()
-        executor = Executor(ports.configuration(), logs.add)
+        is_child = os.getpid() != self._main_pid
+        executor = Executor(ports.configuration(), logs.add, limits_memory=is_child)
         executor.start()
         around = Surroundings(
             conninfo=self._conninfo,
@@ -129,7 +130,6 @@ class Fleet:
             stand_by=wakeups.stand_by,
             tidy=_close_broken_connections,
         )
-        is_child = os.getpid() != self._main_pid
         if is_child:
             billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = _RESULT_LOOKS
         index = (getattr(current_process(), "index", 0) or 0) % self._slots if is_child else 0

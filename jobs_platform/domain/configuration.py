@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any
 
 from jobs_platform.domain.durations import to_seconds
@@ -14,19 +15,13 @@ from jobs_platform.domain.errors import (
     close_matches,
     did_you_mean,
 )
+from jobs_platform.domain.machines import PRESETS, Machine
 from jobs_platform.domain.retrying import RetryPolicy
 
 LOG_LEVELS = ("debug", "log", "info", "warn", "error")
-MACHINES = (
-    "micro",
-    "small-1x",
-    "small-2x",
-    "medium-1x",
-    "medium-2x",
-    "large-1x",
-    "large-2x",
-)
-"""Presets of a worker; without one a run goes to the worker queue `default`."""
+MACHINES = PRESETS
+"""What every project has; `JOBS["MACHINES"]` adds others. Without a machine a run goes to the
+worker queue `default`."""
 DEFAULT_WORKER_QUEUE = "default"
 DEVELOPMENT = "dev"
 MIN_MAX_DURATION_SECONDS = 1.0
@@ -49,6 +44,9 @@ class Configuration:
     max_duration_seconds: float | None = None
     ttl_seconds: float | None = None
     machine: str | None = None
+    """For tasks that name none."""
+    machines: Mapping[str, Machine] = field(default_factory=lambda: MACHINES)
+    """The presets and the project's own."""
     log_level: str = "info"
     """The lowest level of `logger` that is kept."""
     log_lines_per_run: int = 10_000
@@ -70,6 +68,14 @@ class Configuration:
         if self.heartbeat_seconds * 2 > self.lease_seconds:
             reason = f"is more than half of LEASE_SECONDS ({self.lease_seconds:g})"
             raise ConfigurationError(key="HEARTBEAT_SECONDS", reason=reason)
+        self._check_machine("MACHINE", self.machine)
+        self._check_machine("RETRIES", self.retries.out_of_memory_machine)
+
+    def _check_machine(self, key: str, name: str | None) -> None:
+        if name is not None and name not in self.machines:
+            suggestion = did_you_mean(close_matches(name, self.machines))
+            reason = f"names the machine {name!r}, which is not one of {', '.join(self.machines)}"
+            raise ConfigurationError(key=key, reason=reason, suggestion=suggestion)
 
     def run_url(self, run_id: str) -> str | None:
         """The page of a run, when it is known where the dashboard is."""
@@ -166,6 +172,26 @@ def _url(value: Any) -> str:
     return text.rstrip("/")
 
 
+def _machines(value: Any) -> Mapping[str, Machine]:
+    if not isinstance(value, Mapping):
+        raise _Refused(
+            f'must be a dict such as {{"gpu": Machine(cpu=…, memory_gb=…)}}, not {value!r}'
+        )
+    own = {_slug(name): _machine(name, machine) for name, machine in value.items()}
+    if DEFAULT_WORKER_QUEUE in own:
+        raise _Refused(f"may not have a {DEFAULT_WORKER_QUEUE!r}: it is for runs without a machine")
+    return MappingProxyType({**MACHINES, **own})
+
+
+def _machine(name: str, value: Any) -> Machine:
+    if isinstance(value, Machine):
+        return value
+    names = {item.name for item in fields(Machine)}
+    if not isinstance(value, Mapping) or set(value) != names:
+        raise _Refused(f"needs cpu and memory_gb of {name!r}, and nothing else, not {value!r}")
+    return Machine(**value)
+
+
 _RETRY_KEYS = {
     "MAX_ATTEMPTS": "max_attempts",
     "FACTOR": "factor",
@@ -201,7 +227,8 @@ _READERS: dict[str, _Reader] = {
     "RETRIES_ENABLED_IN_DEV": ("retries_enabled_in_dev", _flag),
     "MAX_DURATION": ("max_duration_seconds", _optional(_seconds(MIN_MAX_DURATION_SECONDS))),
     "TTL": ("ttl_seconds", _optional(_seconds(0.0))),
-    "MACHINE": ("machine", _optional(_one_of(MACHINES))),
+    "MACHINE": ("machine", _optional(_text)),
+    "MACHINES": ("machines", _machines),
     "LOG_LEVEL": ("log_level", _one_of(LOG_LEVELS)),
     "LOG_LINES_PER_RUN": ("log_lines_per_run", _count(0, 10_000_000)),
     "TELEMETRY": ("telemetry", _flag),

@@ -25,6 +25,8 @@ class RetryPolicy:
     min_timeout_seconds: float = 1.0
     max_timeout_seconds: float = 60.0
     randomize: bool = True
+    out_of_memory_machine: str | None = None
+    """Where an attempt that ran out of memory is tried once more; None: as after any failure."""
 
     def __post_init__(self) -> None:
         check_max_attempts(self.max_attempts, option="retry.max_attempts")

@@ -7,6 +7,7 @@ import resource
 import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -18,10 +19,13 @@ from jobs_platform.domain.errors import (
     RunCancelled,
 )
 from jobs_platform.domain.lifecycle import Status
+from jobs_platform.domain.machines import OUT_OF_MEMORY, out_of_memory_message
+from jobs_platform.domain.retrying import RetryPolicy
 from jobs_platform.engine.handoff import ClaimedRun, Outcome
 from jobs_platform.runtime.equipment import Equipment
-from jobs_platform.runtime.failure import Verdict, error_json, judge
+from jobs_platform.runtime.failure import Verdict, error_json, judge, may_retry
 from jobs_platform.runtime.interrupt import STOPS, Interrupt
+from jobs_platform.runtime.memory import limited
 from jobs_platform.sdk.context import current_run
 from jobs_platform.sdk.logger import SOURCE
 from jobs_platform.sdk.task import Task
@@ -94,7 +98,7 @@ class Attempt:
             payload = task.load_payload(self._run.payload)
         except PayloadError as error:
             raise _BeyondRetryError(error.with_traceback(None)) from None
-        with self._user_frame():
+        with self._memory(), self._user_frame():
             if task.is_empty and self._equipment.hooks.is_empty:
                 value = self._call(payload)
             else:
@@ -127,6 +131,8 @@ class Attempt:
             return self._timed_out(error)
         if isinstance(error, asyncio.CancelledError) and self._is_cancelled:
             return self._outcome(Status.CANCELED)
+        if isinstance(error, MemoryError) and self._limits_memory and self._larger_machine:
+            return self._out_of_memory(error, self._larger_machine)
         try:
             verdict = self._verdict(error)
         except (Exception, *STOPS) as broken:  # noqa: BLE001 - a user's hook may raise anything
@@ -137,11 +143,33 @@ class Attempt:
             message = f"catch_error raised while it looked at {type(error).__name__}: {error}"
             self._log.add("error", message, None, SOURCE)
             verdict = Verdict(Status.CRASHED, broken)
+        if verdict.error is error and isinstance(error, MemoryError) and self._limits_memory:
+            return self._crashed(error, verdict.retry_after_seconds)
         return self._outcome(
             verdict.status,
             error=error_json(verdict.error),
             retry_after_seconds=verdict.retry_after_seconds,
         )
+
+    def _out_of_memory(self, error: MemoryError, larger: str) -> Outcome:
+        """Once more on a larger machine; the run has crashed when it was there already."""
+        configuration = self._equipment.configuration
+        if self._run.worker_queue == larger or not may_retry(self._run, configuration):
+            return self._crashed(error, None)
+        delay = self._policy.delay_seconds(self._run.attempt_number)
+        return self._crashed(error, delay, machine=larger)
+
+    def _crashed(
+        self, error: MemoryError, delay: float | None, *, machine: str | None = None
+    ) -> Outcome:
+        """The end of an attempt under the memory limit of its machine."""
+        message = out_of_memory_message(self._run.worker_queue, self._active.machine)
+        outcome = self._outcome(
+            Status.CRASHED if delay is None else Status.QUEUED,
+            error=error_json(error, name=OUT_OF_MEMORY, message=message),
+            retry_after_seconds=delay,
+        )
+        return replace(outcome, is_lost=True, machine=machine)
 
     def _verdict(self, error: BaseException) -> Verdict:
         answer = None
@@ -153,7 +181,7 @@ class Attempt:
             self._run,
             error,
             answer,
-            policy=self._task.retry or configuration.retries,
+            policy=self._policy,
             configuration=configuration,
         )
 
@@ -165,6 +193,23 @@ class Attempt:
         else:
             shown.__cause__ = error
         return self._outcome(Status.TIMED_OUT, error=error_json(shown))
+
+    @property
+    def _policy(self) -> RetryPolicy:
+        return self._task.retry or self._equipment.configuration.retries
+
+    @property
+    def _larger_machine(self) -> str | None:
+        return self._policy.out_of_memory_machine
+
+    @property
+    def _limits_memory(self) -> bool:
+        return self._equipment.limits_memory and self._active.machine is not None
+
+    def _memory(self) -> AbstractContextManager[None]:
+        """Around the user's frame, so that nothing is raised while the limit changes."""
+        machine = self._active.machine
+        return limited(machine.memory_bytes) if machine and self._limits_memory else _NO_FRAME
 
     @property
     def _is_cancelled(self) -> bool:

@@ -35,6 +35,8 @@ class Equipment:
     sink: Sink
     registry: Registry = registry_of_process
     hooks: GlobalHooks = hooks_of_all
+    limits_memory: bool = False
+    """Each attempt has this process to itself (prefork): its machine's memory is enforced."""
     loop: LoopThread = field(default_factory=LoopThread)
 
     def log(self, facts: ClaimedFacts) -> AttemptLog:
@@ -63,6 +65,7 @@ class Equipment:
             cancelled=cancelled,
             log_level=RANKS[self.configuration.log_level],
             max_duration_seconds=self.max_duration_seconds(facts, task),
+            machine=self.configuration.machines.get(facts.worker_queue),
             cpu_clock=time.process_time if is_async else time.thread_time,
         )
 

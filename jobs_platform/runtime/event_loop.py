@@ -41,8 +41,7 @@ class LoopThread:
                 if work.done.done():
                     raise
                 # This thread was interrupted. Its run is not over while its coroutine goes on.
-                loop.call_soon_threadsafe(work.cancel, interruption)
-                work.wait(loop)
+                work.end(loop, interruption)
                 raise
             if not told and cancelled is not None and cancelled.is_set():
                 loop.call_soon_threadsafe(work.cancel)
@@ -90,13 +89,16 @@ class _Work:
             self._is_overdue = isinstance(reason, MaxDurationExceeded)
             self._task.cancel()
 
-    def wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Until the task has ended, however it ended; it is told of further interruptions."""
-        while not self.done.done():
+    def end(self, loop: asyncio.AbstractEventLoop, interruption: BaseException) -> None:
+        """Cancel the task, again at each further interruption, until it has ended somehow."""
+        while True:
             try:
-                wait([self.done], LOOK_SECONDS)
-            except STOPS as interruption:
                 loop.call_soon_threadsafe(self.cancel, interruption)
+                while not self.done.done():
+                    wait([self.done], LOOK_SECONDS)
+                return
+            except STOPS as another:
+                interruption = another
 
     async def _steered(self) -> Any:
         return await _Steered(_awaited(self._awaitable), self._shown)

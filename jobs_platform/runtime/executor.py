@@ -41,8 +41,9 @@ class Executor:
         *,
         registry: Registry = registry_of_process,
         hooks: GlobalHooks = hooks_of_all,
+        limits_memory: bool = False,
     ) -> None:
-        self._equipment = Equipment(configuration, sink, registry, hooks)
+        self._equipment = Equipment(configuration, sink, registry, hooks, limits_memory)
 
     def start(self) -> None:
         """Call the `on_worker_start` hooks: once in each process, before its first run."""

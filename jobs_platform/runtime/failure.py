@@ -63,24 +63,31 @@ def judge(
     elif answer is not None:
         reason = f"answered {answer!r}; it may answer Retry.at, .after, .skip or an exception"
         raise HookError(hook="catch_error", owner=f"task {run.task_id!r}", reason=reason)
-    if isinstance(error, AbortTaskRunError) or not _may_retry(run, configuration):
+    if isinstance(error, AbortTaskRunError) or not may_retry(run, configuration):
         return Verdict(Status.FAILED, error)
     if wanted is None:
         wanted = policy.delay_seconds(run.attempt_number, random=pick)
     return Verdict(Status.QUEUED, error, wanted)
 
 
-def error_json(error: BaseException, *, with_traceback: bool = True) -> str:
+def error_json(
+    error: BaseException,
+    *,
+    with_traceback: bool = True,
+    name: str | None = None,
+    message: str | None = None,
+) -> str:
     """JSON of name, message and traceback, storable and bounded."""
     shown = {
-        "name": type(error).__name__,
-        "message": make_storable(_message(error), limit=MESSAGE_LIMIT),
+        "name": name or type(error).__name__,
+        "message": make_storable(message or _message(error), limit=MESSAGE_LIMIT),
         "traceback": make_storable(_traceback(error)) if with_traceback else None,
     }
     return json.dumps(shown, ensure_ascii=False)
 
 
-def _may_retry(run: ClaimedRun, configuration: Configuration) -> bool:
+def may_retry(run: ClaimedRun, configuration: Configuration) -> bool:
+    """Whether attempts remain, and retries are on."""
     if run.environment == DEVELOPMENT and not configuration.retries_enabled_in_dev:
         return False
     return run.attempt_number < min(run.max_attempts, MAX_ATTEMPTS_CAP)

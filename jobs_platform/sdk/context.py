@@ -18,6 +18,7 @@ from uuid import UUID
 
 from jobs_platform.domain import ids
 from jobs_platform.domain.errors import OutsideRunError
+from jobs_platform.domain.machines import Machine
 
 if TYPE_CHECKING:
     from jobs_platform.sdk.logger import Logger
@@ -136,6 +137,9 @@ class BatchInfo:
 @dataclass(frozen=True, slots=True)
 class MachineInfo:
     name: str
+    cpu: float | None = None
+    """Processors; None, as its memory, for runs that name no machine."""
+    memory_gb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,8 @@ class Context:
 
     @property
     def machine(self) -> MachineInfo:
-        return MachineInfo(self._active.facts.worker_queue)
+        name, machine = self._active.facts.worker_queue, self._active.machine
+        return MachineInfo(name, machine.cpu, machine.memory_gb) if machine else MachineInfo(name)
 
     @property
     def version(self) -> str | None:
@@ -249,6 +254,7 @@ class ActiveRun:
         "log",
         "log_level",
         "logger",
+        "machine",
         "max_duration_seconds",
         "started_cpu",
         "started_monotonic",
@@ -265,6 +271,7 @@ class ActiveRun:
         cancelled: threading.Event | None = None,
         log_level: int = 0,
         max_duration_seconds: float | None = None,
+        machine: Machine | None = None,
         cpu_clock: Callable[[], float] = time.thread_time,
         is_local: bool = False,
     ) -> None:
@@ -275,6 +282,7 @@ class ActiveRun:
         self.log_level = log_level
         self.task_file = task_file
         self.max_duration_seconds = max_duration_seconds
+        self.machine = machine
         self.added_tags: tuple[str, ...] = ()
         self.cpu_clock = cpu_clock
         self.started_cpu = cpu_clock()

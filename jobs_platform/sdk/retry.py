@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobs_platform.domain.durations import Duration, to_seconds
-from jobs_platform.domain.errors import InvalidOptionError
+from jobs_platform.domain.errors import InvalidOptionError, close_matches, did_you_mean
 from jobs_platform.domain.retrying import RetryPolicy
+from jobs_platform.sdk.ports import configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,23 @@ class SkipRetry:
     """Answer of `catch_error`: fail now, whatever attempts remain."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfMemory:
+    """What is done after an attempt that ran out of memory: once more, on a larger machine."""
+
+    machine: str
+
+    def __post_init__(self) -> None:
+        known = configuration().machines
+        if self.machine not in known:
+            raise InvalidOptionError(
+                option="out_of_memory.machine",
+                value=self.machine,
+                reason=f"is not one of {', '.join(known)}",
+                suggestion=did_you_mean(close_matches(str(self.machine), known)),
+            )
+
+
 class Retry(RetryPolicy):
     """How often and how soon a failed attempt runs again; timeouts take durations."""
 
@@ -42,9 +60,13 @@ class Retry(RetryPolicy):
         min_timeout: Duration = 1.0,
         max_timeout: Duration | None = None,
         randomize: bool = True,
+        out_of_memory: OutOfMemory | None = None,
     ) -> None:
         """Without `max_timeout` delays grow to a minute, or stay at a longer `min_timeout`."""
         shortest = to_seconds(min_timeout, name="retry.min_timeout")
+        if out_of_memory is not None and not isinstance(out_of_memory, OutOfMemory):
+            option, reason = "retry.out_of_memory", "is not OutOfMemory(machine=…)"
+            raise InvalidOptionError(option=option, value=out_of_memory, reason=reason)
         longest = None if max_timeout is None else to_seconds(max_timeout, name="retry.max_timeout")
         super().__init__(
             max_attempts=max_attempts,
@@ -52,6 +74,7 @@ class Retry(RetryPolicy):
             min_timeout_seconds=shortest,
             max_timeout_seconds=max(60.0, shortest) if longest is None else longest,
             randomize=randomize,
+            out_of_memory_machine=out_of_memory.machine if out_of_memory else None,
         )
 
     @staticmethod

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from jobs_platform.domain.configuration import KNOWN_KEYS, Configuration
+from jobs_platform.domain.configuration import KNOWN_KEYS, MACHINES, Configuration
 from jobs_platform.domain.errors import ConfigurationError
+from jobs_platform.domain.machines import Machine
 from jobs_platform.domain.retrying import RetryPolicy
 
 
@@ -30,6 +31,7 @@ def test_every_key_is_read() -> None:
         "MAX_DURATION": "5m",
         "TTL": "10m",
         "MACHINE": "large-1x",
+        "MACHINES": {"gpu": Machine(cpu=4, memory_gb=32)},
         "LOG_LEVEL": "debug",
         "LOG_LINES_PER_RUN": 100,
         "TELEMETRY": False,
@@ -53,6 +55,7 @@ def test_every_key_is_read() -> None:
         max_duration_seconds=300,
         ttl_seconds=600,
         machine="large-1x",
+        machines={**MACHINES, "gpu": Machine(cpu=4, memory_gb=32)},
         log_level="debug",
         log_lines_per_run=100,
         telemetry=False,

@@ -270,6 +270,7 @@ def test_an_async_function_that_goes_on_is_waited_for_and_told_of_a_cancellation
                 await asyncio.Event().wait()
             except asyncio.CancelledError as error:
                 seen.append(type(error).__name__)
+                await asyncio.sleep(0.02)
                 watched.interrupt.request(run.id, run.fencing_token)
 
     assert watched.execute_run(run).status is Status.CANCELED
