@@ -259,10 +259,10 @@ class Slot:
             seconds = time.monotonic() - began
             self._low_water.observe(taken.low_water, is_full=is_full, seconds=seconds)
         self._number += 1
-        self._admit(taken)
         self.hand.take(taken.runs)
         self._runs = {run.id: run for run in taken.runs}
         self._show()
+        self._admit(taken)
         began = self.hand.begin_hooks()
         try:
             self._settle(outcomes, taken, runs, calls_hooks=calls_hooks)
