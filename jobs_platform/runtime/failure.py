@@ -17,7 +17,7 @@ from jobs_platform.domain.errors import AbortTaskRunError, HookError
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.domain.payloads import make_storable
 from jobs_platform.domain.retrying import MAX_ATTEMPTS_CAP, RetryPolicy
-from jobs_platform.engine.handoff import ClaimedRun
+from jobs_platform.engine.handoff import ClaimedRun, Outcome
 from jobs_platform.sdk.retry import RetryAfter, RetryAt, SkipRetry
 
 TRACEBACK_LIMIT = 64 * 1024
@@ -125,3 +125,21 @@ def _users_frame(start: TracebackType | None) -> TracebackType | None:
 
 def _is_ours(file: str) -> bool:
     return file.startswith(_PACKAGE) or "/concurrent/futures/" in file or "/asyncio/" in file
+
+
+def not_executed(run: ClaimedRun, error: Exception, *, after_seconds: float) -> Outcome:
+    """Another worker may fare better, one that is being deployed just now; else it is our fault."""
+    described = json.dumps(
+        {"name": type(error).__name__, "message": make_storable(str(error)), "traceback": None}
+    )
+    if run.attempt_number < run.max_attempts:
+        return Outcome(
+            run.id,
+            run.fencing_token,
+            Status.QUEUED,
+            error=described,
+            retry_after_seconds=after_seconds,
+        )
+    return Outcome(
+        run.id, run.fencing_token, Status.SYSTEM_FAILURE, error=described, has_final_hooks=True
+    )

@@ -5,7 +5,6 @@ Owns the drain loop. Knows nothing of Celery: whoever wakes it calls `drain`.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -17,7 +16,6 @@ from uuid import UUID
 
 from jobs_platform.domain.errors import DatabaseUnavailableError, UnknownTaskError
 from jobs_platform.domain.lifecycle import Status
-from jobs_platform.domain.payloads import make_storable
 from jobs_platform.engine.claim import Taken, Want, finish_and_claim
 from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
 from jobs_platform.engine.hook_call import release_hook_calls
@@ -27,6 +25,7 @@ from jobs_platform.engine.slots import admit_freed
 from jobs_platform.engine.stop import stop_attempts
 from jobs_platform.engine.worker import give_back, give_back_unknown
 from jobs_platform.runtime.board import Board, SlotState
+from jobs_platform.runtime.failure import not_executed
 from jobs_platform.runtime.final_hooks import CallsHooks, FinalHooks
 from jobs_platform.runtime.hand import Hand
 from jobs_platform.runtime.interrupt import Interrupt
@@ -235,10 +234,10 @@ class Slot:
         try:
             outcome = self._around.executor.execute(run, interrupt=self.interrupt)
         except UnknownTaskError as error:
-            return _not_executed(run, error, after_seconds=UNKNOWN_TASK_SECONDS)
+            return not_executed(run, error, after_seconds=UNKNOWN_TASK_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run must not be forgotten
             _log.exception("Run %s could not be executed.", run.id)
-            outcome = _not_executed(run, error, after_seconds=BROKEN_SECONDS)
+            outcome = not_executed(run, error, after_seconds=BROKEN_SECONDS)
         self._around.tidy()
         return outcome
 
@@ -385,21 +384,3 @@ class Slot:
                 max_duration=limit or 0.0,
             )
             self._around.board.write(state)
-
-
-def _not_executed(run: ClaimedRun, error: Exception, *, after_seconds: float) -> Outcome:
-    """Another worker may fare better, one that is being deployed just now; else it is our fault."""
-    described = json.dumps(
-        {"name": type(error).__name__, "message": make_storable(str(error)), "traceback": None}
-    )
-    if run.attempt_number < run.max_attempts:
-        return Outcome(
-            run.id,
-            run.fencing_token,
-            Status.QUEUED,
-            error=described,
-            retry_after_seconds=after_seconds,
-        )
-    return Outcome(
-        run.id, run.fencing_token, Status.SYSTEM_FAILURE, error=described, has_final_hooks=True
-    )
