@@ -106,6 +106,11 @@ class Fleet:
             heartbeat_seconds=configuration.heartbeat_seconds,
             shutdown_timeout_seconds=configuration.shutdown_timeout_seconds,
             cancel_grace_seconds=configuration.cancel_grace_seconds,
+            larger_machines={
+                task.id: machine
+                for task in registry
+                if (machine := (task.retry or configuration.retries).out_of_memory_machine)
+            },
         )
         keeper = _start_keeper(self._charge)
         threading.Thread(

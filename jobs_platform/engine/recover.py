@@ -6,19 +6,18 @@ names the attempt that it ends.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from jobs_platform.domain.errors import MaxDurationExceeded
 from jobs_platform.domain.lifecycle import Status
-from jobs_platform.domain.retrying import RetryPolicy
 from jobs_platform.engine import ledger
 from jobs_platform.engine.claim import LONG_AGO
+from jobs_platform.engine.death import DeadAttempt, Death, outcome_of
 from jobs_platform.engine.handoff import Outcome
 from jobs_platform.engine.hook_call import release_hook_calls_of_slot
 from jobs_platform.engine.line import Line, Row
+from jobs_platform.engine.machine import move_to_machines
 from jobs_platform.engine.slots import Freed, admit_freed, merge
 from jobs_platform.engine.stop import abandon_attempts
 
@@ -43,15 +42,6 @@ class Progress:
 
     number: int
     started: int
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """Why the process of an attempt died, where somebody knows."""
-
-    run_id: UUID
-    max_duration_seconds: float | None = None
-    """It was stopped because the attempt went on beyond this."""
 
 
 def recover_lost_workers(line: Line) -> Recovered:
@@ -141,7 +131,8 @@ def _recover_claims(
         "run_ids": [run_id for run_id, _ in attempts],
         "tokens": [token for _, token in attempts],
     }
-    _end_attempts(line, line.execute("live_attempts", params), attempts, found, death)
+    held = [DeadAttempt(*row) for row in line.execute("live_attempts", params)]
+    _end_attempts(line, held, attempts, found, death)
     worker_ids, slots, numbers, *_ = (list(column) for column in zip(*claims, strict=True))
     line.execute("forget_claims", {"worker_ids": worker_ids, "slots": slots, "numbers": numbers})
     return found
@@ -149,64 +140,35 @@ def _recover_claims(
 
 def _end_attempts(
     line: Line,
-    held: Sequence[Row],
+    held: Sequence[DeadAttempt],
     attempts: Mapping[tuple[UUID, int], bool],
     found: Recovered,
     death: Death | None,
 ) -> None:
     outcomes: list[Outcome] = []
     unstarted: list[tuple[UUID, int]] = []
-    cancelled: list[Row] = []
-    for row in held:
-        run_id, token, status, attempt_number, max_attempts = row
-        if status == Status.CANCELED:
-            cancelled.append(row)
-        elif status != Status.EXECUTING:
+    cancelled: list[tuple[UUID, int]] = []
+    for attempt in held:
+        key = (attempt.run_id, attempt.token)
+        if attempt.status == Status.CANCELED:
+            cancelled.append(key)
+        elif attempt.status != Status.EXECUTING:
             continue
-        elif not attempts[run_id, token]:
-            unstarted.append((run_id, token))
-        elif death is not None and death.run_id == run_id and death.max_duration_seconds:
-            outcomes.append(overdue_outcome(run_id, token, death.max_duration_seconds))
+        elif attempts[key]:
+            outcomes.append(outcome_of(attempt, death))
         else:
-            outcomes.append(lost_outcome(run_id, token, attempt_number, max_attempts))
+            unstarted.append(key)
     if unstarted:
         ledger.give_back(line.execute, attempts=unstarted)
         found.given_back += [run_id for run_id, _ in unstarted]
     if outcomes:
+        move_to_machines(line, outcomes)
         merge(found.freed, _finish(line, outcomes))
         ended = {Status.QUEUED: found.retried, Status.TIMED_OUT: found.timed_out}
         for outcome in outcomes:
             ended.get(outcome.status, found.crashed).append(outcome.run_id)
     if cancelled:
-        abandon_attempts(line, [(row[0], row[1]) for row in cancelled])
-
-
-def lost_outcome(run_id: UUID, token: int, attempt_number: int, max_attempts: int) -> Outcome:
-    """A lost attempt is tried again soon, or was the last one."""
-    error = json.dumps(
-        {
-            "name": "WorkerLost",
-            "message": "The process that executed this attempt died or lost its lease.",
-            "traceback": None,
-        }
-    )
-    if attempt_number >= max_attempts:
-        return Outcome(
-            run_id, token, Status.CRASHED, error=error, has_final_hooks=True, is_lost=True
-        )
-    delay = RetryPolicy().lost_attempt_delay_seconds(attempt_number)
-    return Outcome(
-        run_id, token, Status.QUEUED, error=error, retry_after_seconds=delay, is_lost=True
-    )
-
-
-def overdue_outcome(run_id: UUID, token: int, seconds: float) -> Outcome:
-    """An attempt that was stopped after its maximum duration is never tried again."""
-    error = MaxDurationExceeded(seconds)
-    described = {"name": type(error).__name__, "message": str(error), "traceback": None}
-    return Outcome(
-        run_id, token, Status.TIMED_OUT, error=json.dumps(described), has_final_hooks=True
-    )
+        abandon_attempts(line, cancelled)
 
 
 def _finish(line: Line, outcomes: Sequence[Outcome]) -> Freed:

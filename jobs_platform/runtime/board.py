@@ -17,9 +17,9 @@ from uuid import UUID
 from jobs_platform.runtime.endings import exists
 
 _HEADER = struct.Struct("<dqqd")  # lease_until, is_stopping, number of slots, given back at
-_SLOT = struct.Struct("<qqqqqqdd16s")
+_SLOT = struct.Struct("<qqqqqqddq16s")
 # sequence, slot id, process id, claim number, runs in the claim, runs started, since, maximum
-# duration, current run
+# duration, memory limit, current run
 _GRACEFULLY, _AT_ONCE = 1, 2
 _HEADER_SIZE = 64
 _SLOT_SIZE = 128
@@ -43,6 +43,8 @@ class SlotState:
     run_id: UUID | None
     max_duration: float = 0.0
     """Seconds that the current one may take; 0 without a limit."""
+    memory_limit: int = 0
+    """Bytes that it may use; 0 without a limit."""
 
 
 class Board:
@@ -111,6 +113,7 @@ class Board:
             state.started,
             state.since,
             state.max_duration,
+            state.memory_limit,
             run_id,
         )
         struct.pack_into("<q", self._memory, offset, sequence + 1)
@@ -127,7 +130,7 @@ class Board:
                 break
             if not exists(fields[2]) and _SLOT.unpack_from(self._memory, offset) == fields:
                 break  # its writer died in the middle
-        _, slot, process_id, number, claimed, started, since, max_duration, run_id = fields
+        _, slot, process_id, number, claimed, started, since, max_duration, limit, run_id = fields
         if not slot or not process_id:  # or the first writer of this place has just begun
             return None
         current = UUID(bytes=run_id)
@@ -141,6 +144,7 @@ class Board:
             since,
             None if current == _NOBODY else current,
             max_duration,
+            limit,
         )
 
     def states(self) -> list[SlotState]:

@@ -72,6 +72,12 @@ class Executor:
         """How long an attempt of this run may take; None without a limit."""
         return self._equipment.max_duration_seconds(run, self._equipment.registry.get(run.task_id))
 
+    def memory_limit(self, run: ClaimedRun) -> int | None:
+        """How many bytes an attempt of this run may use here; None without a limit."""
+        equipment = self._equipment
+        machine = equipment.configuration.machines.get(run.worker_queue)
+        return machine.memory_bytes if machine and equipment.limits_memory else None
+
     def call_final_hooks(self, run: ClaimedRun, outcome: Outcome) -> None:
         """Call the final hooks of an attempt that was executed here, once its end is stored."""
         error = json.loads(outcome.error) if outcome.error else None

@@ -19,24 +19,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from uuid import UUID
 
 from jobs_platform.domain.errors import DatabaseUnavailableError
 from jobs_platform.engine.channels import CANCEL_CHANNEL, cancelled_attempt
+from jobs_platform.engine.death import Death
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.read_attempt import cancelled_runs
-from jobs_platform.engine.recover import (
-    Death,
-    Progress,
-    Recovered,
-    recover_slot,
-    recover_worker,
-)
+from jobs_platform.engine.recover import Progress, Recovered, recover_slot, recover_worker
 from jobs_platform.engine.worker import give_back_behind, renew_lease, slots_of_worker
 from jobs_platform.runtime.board import Board
 from jobs_platform.runtime.endings import Endings, exists
+from jobs_platform.runtime.memory_watch import MemoryWatch
 
 STUCK_SECONDS = 2.0
 """Runs behind one that executes for so long, which its own process should have given back."""
@@ -68,6 +64,8 @@ class Charge:
     shutdown_timeout_seconds: float
     cancel_grace_seconds: float
     """An attempt that was told to stop and does not end by itself is stopped hard after this."""
+    larger_machines: dict[str, str] = field(default_factory=dict)
+    """Task id → where it is tried once more after it ran out of memory."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -91,6 +89,7 @@ class Keeper:
         self._condemned: dict[UUID, float] = {}
         self._stopped: dict[int, Death | None] = {}
         """Slots that were stopped hard here, and why, if it was the doing of their attempt."""
+        self._memory = MemoryWatch()
         self._recovered: set[int] = set()
         self._is_over = False
 
@@ -124,7 +123,9 @@ class Keeper:
         if self._charge.worker_pid in ended:
             self._end()
             return False
+        self._memory.count_kills()
         for process_id in ended:
+            self._note_memory(process_id)
             self._recover(process_id, is_interrupted=self._is_stopping_soon())
         self._free_those_behind()
         self._stop_condemned()
@@ -175,8 +176,10 @@ class Keeper:
         return self._board.is_stopping
 
     def _watch_children(self) -> None:
-        for state in self._board.states() if self._charge.has_children else ():
+        states = self._board.states() if self._charge.has_children else []
+        for state in states:
             self._endings.watch(state.process_id)
+        self._memory.look(state.process_id for state in states if state.memory_limit)
 
     def _wait(self) -> set[int]:
         """Sleep until a process dies, a notice of cancellation comes, or the turn is over."""
@@ -190,6 +193,17 @@ class Keeper:
             if attempt is not None:
                 self._condemn(attempt[0])
         return ready
+
+    def _note_memory(self, slot: int) -> None:
+        """Whether a child that nobody here has stopped died of its memory."""
+        state = next((found for found in self._board.states() if found.slot == slot), None)
+        if slot in self._stopped or state is None or state.run_id is None:
+            return
+        if self._memory.is_out_of_memory(slot, limit=state.memory_limit):
+            machines = self._charge.larger_machines
+            self._stopped[slot] = Death(
+                state.run_id, is_out_of_memory=True, larger_machines=machines
+            )
 
     def _recover(self, slot: int, *, is_interrupted: bool = False) -> None:
         """A pool child is dead: what it had started has used its attempt, the rest goes back."""

@@ -56,6 +56,7 @@ class Executes(CallsHooks, Protocol):
 
     def execute(self, run: ClaimedRun, *, interrupt: Interrupt) -> Outcome: ...
     def max_duration_seconds(self, run: ClaimedRun) -> float | None: ...
+    def memory_limit(self, run: ClaimedRun) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +372,7 @@ class Slot:
     def _show(self) -> None:
         with self._showing:
             current, since = self.hand.current, self.hand.busy_since
-            limit = self._around.executor.max_duration_seconds(current[0]) if current else None
+            executor, run = self._around.executor, current[0] if current else None
             state = SlotState(
                 index=self._index,
                 slot=self.holder.slot,
@@ -380,7 +381,8 @@ class Slot:
                 claimed=self.hand.claimed,
                 started=self.hand.started,
                 since=since or 0.0,
-                run_id=current[0].id if current else None,
-                max_duration=limit or 0.0,
+                run_id=run.id if run else None,
+                max_duration=(executor.max_duration_seconds(run) if run else None) or 0.0,
+                memory_limit=(executor.memory_limit(run) if run else None) or 0,
             )
             self._around.board.write(state)

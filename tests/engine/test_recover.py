@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.claim import Want, finish_and_claim
+from jobs_platform.engine.death import Death
 from jobs_platform.engine.handoff import Holder
 from jobs_platform.engine.recover import (
     CLAIMS_PER_TRANSACTION,
-    Death,
     Progress,
     recover_lost_workers,
     recover_slot,
@@ -192,6 +193,40 @@ def test_cancelled_attempt_that_was_stopped_for_its_duration_stays_cancelled(wor
     recover_slot(world.line, world.holder.worker_id, 1, death=death)
     assert (world.status(run.id), Attempt.objects.get().status) == (Status.CANCELED,) * 2
     world.check()
+
+
+def _dies_of_memory(world: World, run_id: UUID, **machines: str) -> None:
+    death = Death(run_id, is_out_of_memory=True, larger_machines=machines)
+    recover_slot(world.line, world.holder.worker_id, 1, death=death)
+    world.check()
+
+
+def test_attempt_that_died_of_its_memory_is_tried_again_on_the_larger_machine(
+    world: World,
+) -> None:
+    run = world.executing()
+    _dies_of_memory(world, run.id, task="large-1x")
+    row, attempt = world.row(run.id), Attempt.objects.get()
+    assert (row.status, row.worker_queue, row.is_claimable) == (Status.QUEUED, "large-1x", True)
+    assert (attempt.status, attempt.error["name"]) == (Status.CRASHED, "OutOfMemory")
+
+
+def test_attempt_that_died_of_its_memory_is_tried_again_where_it_was_without_a_larger_machine(
+    world: World,
+) -> None:
+    run = world.executing()
+    _dies_of_memory(world, run.id, other="large-1x")
+    row = world.row(run.id)
+    assert (row.status, row.worker_queue) == (Status.QUEUED, "default")
+    assert Attempt.objects.get().error["name"] == "OutOfMemory"
+
+
+def test_attempt_that_died_of_its_memory_on_the_larger_machine_has_crashed(world: World) -> None:
+    run = world.executing()
+    _dies_of_memory(world, run.id, task="default")
+    row = world.row(run.id)
+    assert (row.status, row.error["name"]) == (Status.CRASHED, "OutOfMemory")
+    assert HookCall.objects.get().run_id == run.id
 
 
 def test_other_slots_of_the_worker_are_left_alone(world: World) -> None:

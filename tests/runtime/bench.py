@@ -53,6 +53,9 @@ class FakeExecutor:
     def max_duration_seconds(self, run: ClaimedRun) -> float | None:
         return run.max_duration_seconds
 
+    def memory_limit(self, run: ClaimedRun) -> int | None:
+        return None
+
     def call_final_hooks(self, run: ClaimedRun, outcome: Outcome) -> None:
         self.hooks.append((run.id, str(outcome.status)))
 

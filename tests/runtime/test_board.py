@@ -44,6 +44,7 @@ def state(index: int = 1, **changed: object) -> SlotState:
         "since": 1.5,
         "run_id": UUID(int=9),
         "max_duration": 2.5,
+        "memory_limit": 2**40,
     }
     return SlotState(index=index, **{**values, **changed})
 

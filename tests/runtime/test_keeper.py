@@ -16,7 +16,7 @@ from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.channels import CANCEL_CHANNEL
 from jobs_platform.engine.handoff import Holder
-from jobs_platform.models import Claim, HookCall, Worker
+from jobs_platform.models import Attempt, Claim, HookCall, Worker
 from jobs_platform.runtime.board import Board, SlotState
 from jobs_platform.runtime.keeper import Charge
 from tests.waiting import wait_until
@@ -239,6 +239,21 @@ def test_overdue_thread_is_stopped_with_its_process_and_its_neighbours_go_back(s
     site.wait_for(neighbour.ids, Status.QUEUED, Status.QUEUED)
     assert [site.world.row(run_id).attempt_number for run_id in neighbour.ids] == [0, 0]
     assert site.keeper.wait(20) == 0
+    site.world.check()
+
+
+def test_child_that_dies_near_its_memory_limit_ran_out_of_memory(site: Site) -> None:
+    hungry = site.child(1, started=1, memory_limit=1)
+    other = site.child(1, started=1, index=1, memory_limit=2**40)
+    site.start_keeper(larger_machines={"task": "large-1x"})
+    wait_until(lambda: Worker.objects.get().heartbeat_at > Worker.objects.get().started_at, 20)
+    hungry.process.kill()
+    other.process.kill()
+    site.wait_for(hungry.ids + other.ids, Status.QUEUED, Status.QUEUED)
+    rows = [site.world.row(run_id) for run_id in hungry.ids + other.ids]
+    assert [row.worker_queue for row in rows] == ["large-1x", "default"]
+    errors = {row.run_id: row.error["name"] for row in Attempt.objects.all()}
+    assert errors == {hungry.ids[0]: "OutOfMemory", other.ids[0]: "WorkerLost"}
     site.world.check()
 
 
