@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -28,9 +29,12 @@ from jobs_platform.engine.channels import DUE_CHANNEL
 from jobs_platform.engine.define import define_tasks
 from jobs_platform.engine.due import what_is_due
 from jobs_platform.engine.environments import environment_id
+from jobs_platform.engine.expire_due import expire_due
 from jobs_platform.engine.fire import fire_due
 from jobs_platform.engine.line import Line
+from jobs_platform.engine.queue_due import queue_due
 from jobs_platform.engine.recover import recover_lost_workers
+from jobs_platform.engine.slots import admit
 from jobs_platform.engine.worker import register_worker, renew_lease, stop_worker
 from jobs_platform.sdk import ports
 from jobs_platform.sdk.registry import registry
@@ -189,15 +193,34 @@ class Clock:
         did_something = False
         if due.has_schedules:
             fired = fire_due(self._line, environment_id=self._environment_id)
-            for worker_queue, count in fired.items():
-                wakeups.ring(worker_queue, count)
+            _ring(fired)
             did_something = bool(fired)
+        if due.has_timed and self._queue():
+            did_something = True
+        if due.has_expiring and self._expire():
+            did_something = True
         # At the end: it may wait for a run that somebody else has locked, and give up.
         if due.has_lost_workers and self._recover():
             did_something = True
         if did_something:
             return 0.0
         return TICK_SECONDS if due.seconds_until_next is None else due.seconds_until_next
+
+    def _queue(self) -> bool:
+        queued = queue_due(self._line, environment_id=self._environment_id)
+        _ring(queued.claimable)
+        self._admit(queued.waiting)
+        return bool(queued.count)
+
+    def _expire(self) -> bool:
+        expired = expire_due(self._line, environment_id=self._environment_id)
+        _ring(expired.hooked)
+        self._admit(expired.freed)
+        return bool(expired.count)
+
+    def _admit(self, queues: Mapping[str, Collection[str]]) -> None:
+        for queue, keys in sorted(queues.items()):
+            _ring(admit(self._line, self._environment_id, queue, freed=keys))
 
     def _recover(self) -> bool:
         recovered = recover_lost_workers(self._line)
@@ -217,6 +240,11 @@ class Clock:
             self._renewed_at = time.monotonic()
         else:
             self._register()
+
+
+def _ring(counts: Mapping[str, int]) -> None:
+    for worker_queue, count in counts.items():
+        wakeups.ring(worker_queue, count)
 
 
 def _claim(model: PeriodicTask, was: datetime | None) -> bool:

@@ -78,6 +78,8 @@ MOVES: dict[str, Move] = {
     for move in (
         _move("trigger", set(), _S.QUEUED, "Triggered"),
         _move("trigger_delayed", set(), _S.DELAYED, "Triggered with a delay"),
+        _move("debounce", {_S.DELAYED}, _S.DELAYED, "Pushed back by another trigger"),
+        _move("reschedule", {_S.DELAYED}, _S.DELAYED, "Rescheduled"),
         _move("queue", {_S.DELAYED}, _S.QUEUED, "Delay over"),
         _move("claim", {_S.QUEUED}, _S.EXECUTING, "Attempt started"),
         _move("complete", {_S.EXECUTING}, _S.COMPLETED, "Completed", by_worker=True),

@@ -20,7 +20,11 @@ class Due:
     has_lost_workers: bool
     has_schedules: bool
     seconds_until_next: float | None
-    """Until the next retry or schedule is due; None when nothing is foreseen."""
+    """Until the next delay, retry or schedule is due; None when nothing is foreseen."""
+    has_timed: bool = False
+    """Delays that are over, and retries that are to wait for a slot."""
+    has_expiring: bool = False
+    """Runs whose time to live has passed."""
 
 
 def what_is_due(line: Line, *, environment_id: int) -> Due:
@@ -34,6 +38,8 @@ def what_is_due(line: Line, *, environment_id: int) -> Due:
         has_lost_workers=any(row[0] == "lost" for row in now_due),
         has_schedules=any(row[0] == "schedule" for row in now_due),
         seconds_until_next=min(ahead, default=None),
+        has_timed=any(row[0] == "timed" for row in now_due),
+        has_expiring=any(row[0] == "expiring" for row in now_due),
     )
 
 

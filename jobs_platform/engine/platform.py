@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine import caller, read
 from jobs_platform.engine.cancel import cancel
+from jobs_platform.engine.key import reset_key
 from jobs_platform.engine.replay import replay
+from jobs_platform.engine.reschedule import reschedule
 from jobs_platform.engine.tag import add_tags
 from jobs_platform.engine.trigger import trigger, trigger_batch
 from jobs_platform.sdk.ports import RunFilter, Triggered, TriggerRequest
@@ -48,6 +51,16 @@ class PostgresEngine:
 
     def cancel(self, run_id: UUID, *, reason: str | None = None) -> bool:
         return cancel(run_id, reason=reason)
+
+    def reschedule(
+        self, run_id: UUID, *, delay_seconds: float | None, delay_until: datetime | None
+    ) -> None:
+        reschedule(run_id, delay_seconds=delay_seconds, delay_until=delay_until)
+
+    def reset_idempotency_key(
+        self, task_id: str, held_key: str, *, environment: str | None = None
+    ) -> bool:
+        return reset_key(task_id, held_key, environment=environment)
 
     def replay(self, run_id: UUID, *, payload: str | None = None) -> Triggered:
         return replay(run_id, payload=payload)

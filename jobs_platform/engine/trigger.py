@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from json import dumps
 from typing import Any, cast
 from uuid import UUID
 
 from jobs_platform.domain.errors import TooManyItemsError
 from jobs_platform.domain.ids import new_uuid
 from jobs_platform.engine import caller, ledger
+from jobs_platform.engine.accept import accept, wake_after_commit
 from jobs_platform.engine.environments import environment_id
+from jobs_platform.engine.item import Item
 from jobs_platform.engine.line import Line
 from jobs_platform.sdk.ports import Triggered, TriggerRequest
 
@@ -22,11 +22,24 @@ MAX_ITEMS = 1_000
 def trigger(
     request: TriggerRequest, *, environment: str | None = None, replay_of_id: UUID | None = None
 ) -> Triggered:
-    """Make a QUEUED run; it exists when the caller's transaction commits."""
-    params = _one(request, environment_id=environment_id(environment))
-    ledger.accept_one(caller.execute, params | {"replay_of_id": replay_of_id})
-    caller.ring_after_commit({request.worker_queue: 1})
-    return Triggered(params["id"], request.task_id)
+    """Make a QUEUED run, or a DELAYED one; it exists when the caller's transaction commits.
+
+    Where another run holds its key, that one is the answer. `QueueRefusedError` when its queue
+    does not take it.
+    """
+    known = environment_id(environment)
+    if request.is_plain:
+        params = _one(request, environment_id=known) | {"replay_of_id": replay_of_id}
+        rows = ledger.accept_one(caller.execute, params)
+        if rows:
+            if rows[0][0]:
+                wake_after_commit(known, waiting={request.queue: {""}})
+            else:
+                wake_after_commit(known, claimable={request.worker_queue: 1})
+            return Triggered(params["id"], request.task_id)
+    item = Item(request, new_uuid(), replay_of_id)
+    (answer,) = accept([item], environment_id=known)
+    return answer
 
 
 def trigger_batch(
@@ -35,25 +48,22 @@ def trigger_batch(
     environment: str | None = None,
     batch_id: UUID | None = None,
 ) -> tuple[UUID, list[Triggered]]:
-    """Make up to 1,000 QUEUED runs in one statement; with `batch_id` they join that batch."""
+    """Make up to 1,000 runs in one statement; with `batch_id` they join that batch.
+
+    Items whose key another run holds get that one, which does not join the batch.
+    """
     if len(requests) > MAX_ITEMS:
         raise TooManyItemsError(count=len(requests), limit=MAX_ITEMS)
     known = environment_id(environment)
     batch = batch_id or new_uuid()
-    triggered = [Triggered(new_uuid(), request.task_id) for request in requests]
+    items = [Item(request, new_uuid()) for request in requests]
+    grown = {"id": batch, "environment_id": known}
     with caller.own_transaction():
-        caller.execute("grow_batch", {"id": batch, "environment_id": known, "count": len(requests)})
-        if requests:
-            items = [
-                _item(request, made.id) for request, made in zip(requests, triggered, strict=True)
-            ]
-            params = {
-                "environment_id": known,
-                "batch_id": batch,
-                "items": f"[{','.join(items)}]",
-            }
-            ledger.accept_batch(caller.execute, params)
-        caller.ring_after_commit(Counter(request.worker_queue for request in requests))
+        caller.execute("grow_batch", grown | {"count": len(items)})
+        triggered = accept(items, environment_id=known, batch_id=batch) if items else []
+        cached = sum(answer.is_cached for answer in triggered)
+        if cached:
+            caller.execute("grow_batch", grown | {"count": -cached})
     return batch, triggered
 
 
@@ -65,9 +75,12 @@ def trigger_on_schedule(
     schedule_id: UUID,
     scheduled_at: datetime,
 ) -> UUID:
-    """Make the run of one nominal time, in the transaction that moves the schedule on."""
+    """Make the run of one nominal time, in the transaction that moves the schedule on.
+
+    Its queue takes it also when it is full: a schedule fires once for each nominal time.
+    """
     params = _one(request, environment_id=environment_id)
-    origin = {"schedule_id": schedule_id, "scheduled_at": scheduled_at}
+    origin = {"schedule_id": schedule_id, "scheduled_at": scheduled_at, "is_allowed": True}
     ledger.accept_one(line.execute, params | origin)
     return cast(UUID, params["id"])
 
@@ -89,30 +102,11 @@ def _one(request: TriggerRequest, *, environment_id: int) -> dict[str, Any]:
         "task_version": request.task_version,
         "parent_id": request.parent_id,
         "root_id": request.root_id,
+        "ttl": request.ttl_seconds,
+        "max_duration": request.max_duration_seconds,
+        "names_queue": request.names_queue,
+        "is_allowed": False,
         "replay_of_id": None,
         "schedule_id": None,
         "scheduled_at": None,
     }
-
-
-def _item(request: TriggerRequest, run_id: UUID) -> str:
-    """One item of `trigger_batch.sql`. Put together by hand: the payload is JSON text already."""
-    parts = [
-        f'{{"id":"{run_id.hex}","task_id":{dumps(request.task_id)}',
-        f'"payload":{request.payload}',
-        f'"queue":{dumps(request.queue)}',
-        f'"worker_queue":{dumps(request.worker_queue)}',
-        f'"max_attempts":{request.max_attempts}',
-    ]
-    if request.metadata is not None:
-        parts.append(f'"metadata":{request.metadata}')
-    extras = {
-        "priority": request.priority_seconds,
-        "tags": request.tags,
-        "is_test": request.is_test,
-        "task_version": request.task_version,
-        "parent_id": request.parent_id,
-        "root_id": request.root_id,
-    }
-    parts += [f'"{name}":{dumps(value, default=str)}' for name, value in extras.items() if value]
-    return ",".join(parts) + "}"

@@ -31,6 +31,11 @@ class Migration(migrations.Migration):
                 'db_table': 'jobs_slot',
             },
         ),
+        migrations.AlterField(
+            model_name='queue',
+            name='environment',
+            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='jobs.environment'),
+        ),
         migrations.AddField(
             model_name='environment',
             name='paused_at',

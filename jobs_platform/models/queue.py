@@ -15,7 +15,7 @@ class Queue(EngineModel):
     """A named line of runs within an environment."""
 
     environment = models.ForeignKey(
-        Environment, models.CASCADE, db_constraint=False, related_name="+"
+        Environment, models.CASCADE, db_constraint=False, db_index=False, related_name="+"
     )
     name = models.CharField(max_length=160)
     concurrency_limit = models.IntegerField(null=True, blank=True)

@@ -62,6 +62,11 @@ class TriggerRequest:
     """The trigger chose the queue; it is made if there is none of that name."""
 
     @property
+    def is_delayed(self) -> bool:
+        """Whether it is not to be queued at once (unless its instant is past)."""
+        return bool(self.delay_seconds or self.delay_until or self.debounce)
+
+    @property
     def is_plain(self) -> bool:
         """Whether the shortest statement can write it."""
         return (

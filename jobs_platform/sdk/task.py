@@ -24,6 +24,7 @@ from jobs_platform.sdk.registry import registry
 from jobs_platform.sdk.values import Run
 
 Function = Callable[..., Any]
+_UNLIMITED = Queue("any")
 
 
 class TaskOptions(TypedDict, total=False):
@@ -188,7 +189,7 @@ class Task(Hooks):
             "line": self.line,
             "is_async": self.is_async,
             "queue": self.defaults.queue,
-            **(declared.queue or Queue(self.defaults.queue)).definition(),
+            **(declared.queue or _UNLIMITED).definition(),
             "machine": self.defaults.machine,
             "max_attempts": retry.max_attempts if retry else None,
             "max_duration_seconds": self.max_duration_seconds,

@@ -11,6 +11,10 @@ WITH held AS MATERIALIZED (
         status = $to_cancel,
         version = run.version + 1,
         is_claimable = false,
+        is_waiting = false,
+        is_timed = false,
+        expires_at = NULL,
+        debounce_key = NULL,
         error = json_build_object('name', 'Cancelled', 'message', %(message)s::text),
         finished_at = now()
     FROM held

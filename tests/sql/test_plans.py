@@ -112,7 +112,8 @@ def test_clock_steps_through_worker_queues(full: World) -> None:
     full.trigger()
     params = {"environment_id": full.environment_id, "max_tries": MAX_TRIES}
     found = scans(full, "what_is_due", params)
-    assert found["jobs_run"] == {"jobs_run_claimable"}
+    wanted = {"jobs_run_claimable", "jobs_run_timed", "jobs_run_expiring"}
+    assert found["jobs_run"] == wanted
     with full.line.transaction():
         ((plan,),) = full.line.connection.execute(
             f"EXPLAIN (ANALYZE, FORMAT JSON) {statement('what_is_due')}", params, prepare=False
@@ -123,6 +124,59 @@ def test_clock_steps_through_worker_queues(full: World) -> None:
         if node.get("Index Name") == "jobs_run_claimable"
     )
     assert 1 <= read <= QUEUES + 2
+
+
+def test_delays_are_moved_on_by_the_index_of_times(full: World) -> None:
+    params = {"environment_id": full.environment_id, "limit": 10}
+    found = scans(full, "queue_due", params)
+    assert found["jobs_run"] == {"jobs_run_timed", "jobs_run_pkey"}
+    assert found["jobs_queue"] == {"jobs_queue_key"}
+
+
+def test_expiry_goes_by_the_index_of_times_to_live(full: World) -> None:
+    params = {"environment_id": full.environment_id, "limit": 10, "error": "{}"}
+    found = scans(full, "expire_due", params)
+    assert found["jobs_run"] == {"jobs_run_expiring", "jobs_run_pkey"}
+
+
+def test_push_back_goes_by_the_key(full: World) -> None:
+    params = {
+        "environment_id": full.environment_id,
+        "task_id": "t",
+        "debounce_key": "k",
+        "delay": 1.0,
+        "longest": None,
+        "is_trailing": True,
+        "payload": "{}",
+        "metadata": "{}",
+        "tags": [],
+        "max_attempts": 1,
+        "max_duration": None,
+        "worker_queue": "w",
+        "due_channel": "c",
+    }
+    assert scans(full, "debounce", params)["jobs_run"] == {"jobs_run_debounce"}
+
+
+def test_holders_of_keys_are_found_by_their_keys(full: World) -> None:
+    params = {"environment_id": full.environment_id, "task_ids": ["t"], "held_keys": ["k"]}
+    assert scans(full, "holders_of_keys", params)["jobs_run"] == {"jobs_run_held_key"}
+    assert scans(full, "reset_key", {
+        "environment_id": full.environment_id, "task_id": "t", "held_key": "k"
+    })["jobs_run"] == {"jobs_run_held_key"}  # fmt: skip
+
+
+def test_busy_keys_are_found_by_their_indexes(full: World) -> None:
+    params = {"environment_id": full.environment_id, "queues": ["q"], "keys": ["k"]}
+    found = scans(full, "busy_keys", params)
+    assert found["jobs_run"] == {"jobs_run_waiting", "jobs_run_timed_key"}
+    assert found["jobs_slot"] == {"jobs_slot_pkey"}
+
+
+def test_length_of_a_queue_is_counted_in_its_indexes(full: World) -> None:
+    params = {"environment_id": full.environment_id, "queues": ["q"], "limits": [5]}
+    found = scans(full, "queue_lengths", params)
+    assert found["jobs_run"] == {"jobs_run_waiting", "jobs_run_pkey"}
 
 
 @pytest.mark.parametrize("name", ["give_back", "live_attempts", "cancelled_attempts"])

@@ -14,7 +14,17 @@ from jobs_platform.domain.lifecycle import MOVES, Status
 
 PACKAGE = Path(sql.__file__).parents[1]
 FILES = sorted(Path(sql.__file__).parent.glob("*.sql"))
-LEDGER = {"trigger_one", "trigger_batch", "finish_and_claim", "give_back", "cancel"}
+LEDGER = {
+    "trigger_one",
+    "trigger_batch",
+    "debounce",
+    "reschedule",
+    "queue_due",
+    "expire_due",
+    "finish_and_claim",
+    "give_back",
+    "cancel",
+}
 LIFECYCLE = PACKAGE / "domain" / "lifecycle.py"
 by_name = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
@@ -122,7 +132,9 @@ def test_moves_of_events_are_moves_of_the_lifecycle() -> None:
             r"INSERT INTO jobs_event[^;]*?SELECT[^']*'(\w+)'", body(file), re.DOTALL
         )
     }
-    assert spelled == {"trigger", "claim", "cancel", "give_back"}
+    assert spelled == {
+        "trigger", "debounce", "reschedule", "queue", "expire", "claim", "cancel", "give_back"
+    }  # fmt: skip
     assert spelled <= set(MOVES)
 
 
