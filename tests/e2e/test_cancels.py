@@ -51,6 +51,39 @@ def test_a_function_that_swallows_its_cancellation_is_stopped_hard(fleet: Fleet,
     assert_hooked(fleet, {run: "CANCELED", neighbour: "COMPLETED"})
 
 
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("task", ["gil-holder", "async-spinner"])
+def test_a_cancelled_function_that_cannot_be_told_is_stopped_hard(
+    fleet: Fleet, pool: str, task: str
+) -> None:
+    """It holds the GIL in C, or the event loop: the keeper alone can end it."""
+    worker = fleet.worker(pool=pool, concurrency=1)
+    fleet.registered(worker, fleet.beat())
+    run = fleet.trigger(task)
+    fleet.started(run)
+    assert fleet.call("cancel", run=run)
+    if pool == "threads":
+        wait_until(lambda: not worker.is_alive, 20, "the hard stop")
+        fleet.registered(fleet.worker(pool=pool))
+    after = fleet.trigger("steady")
+    wait_until_final(fleet, [run, after], seconds=20)
+    assert_sound(fleet, [run, after], statuses={"CANCELED": 1, "COMPLETED": 1})
+    assert_hooked(fleet, {run: "CANCELED"})
+
+
+def test_a_retrying_run_that_is_cancelled_is_not_tried_again(fleet: Fleet) -> None:
+    fleet.registered(fleet.worker(), fleet.beat())
+    run = fleet.trigger("retries-late")
+    wait_until(lambda: fleet.journal.entries("left", run=run), 10, "the failure")
+    wait_until(lambda: fleet.value("SELECT status FROM jobs_run") == "QUEUED", 10, "the retry")
+    assert fleet.call("cancel", run=run)
+    assert_hooked_soon(fleet, run)
+    assert fleet.rows("SELECT status, is_claimable, attempt_number FROM jobs_run") == [
+        ("CANCELED", False, 1)
+    ]
+    assert fleet.journal.count("start") == {run: 1}
+
+
 def test_a_queued_run_that_is_cancelled_never_starts_and_its_hooks_are_called(
     fleet: Fleet,
 ) -> None:

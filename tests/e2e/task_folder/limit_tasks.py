@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from jobs_platform import Context, Retry, task
+from jobs_platform import Context, OutOfMemory, Retry, task
 from tests.e2e.journal import live
 from tests.e2e.task_folder.crash_tasks import (
     HOOKS,
@@ -70,3 +70,16 @@ async def async_spinner(payload: Any, ctx: Context) -> None:
 def retries_late(payload: Any, ctx: Context) -> None:
     with live(*told(ctx)):
         raise ValueError("not yet")
+
+
+@task(
+    id="hungry",
+    machine="micro",
+    retry=Retry(min_timeout="100ms", out_of_memory=OutOfMemory(machine="small-2x")),
+    **HOOKS,
+)
+def hungry(payload: dict[str, float], ctx: Context) -> str:
+    """Keeps so many gigabytes for a moment."""
+    with live(*told(ctx)):
+        kept = bytearray(int(payload["gigabytes"] * 2**30))
+        return f"{len(kept)} bytes on {ctx.machine.name}"
