@@ -56,7 +56,8 @@ class Configuration:
     heartbeat_seconds: float = 5.0
     shutdown_timeout_seconds: float = 30.0
     cancel_grace_seconds: float = 30.0
-    """A cancelled attempt that does not end by itself is stopped hard after this."""
+    """An attempt that was cancelled or has used up its maximum duration is stopped hard after this,
+    if it does not end by itself; `on_cancel` hooks have as long."""
     retention_days: float | None = 90.0
     """Final runs older than this are pruned; None keeps them for ever."""
     base_url: str | None = None

@@ -25,6 +25,7 @@ from jobs_platform.sdk import ports
 from jobs_platform.sdk.context import ClaimedFacts, current_run
 from jobs_platform.sdk.hooks import WORKER_START, GlobalHooks
 from jobs_platform.sdk.hooks import hooks as hooks_of_all
+from jobs_platform.sdk.logger import SOURCE
 from jobs_platform.sdk.registry import Registry
 from jobs_platform.sdk.registry import registry as registry_of_process
 from jobs_platform.sdk.task import Task
@@ -90,12 +91,12 @@ class Executor:
             error=RunError(**error) if error else None,
         )
 
-    def call_stored_final_hooks(self, run_id: UUID) -> None:
+    def call_stored_final_hooks(self, run_id: UUID, *, interrupt: Interrupt | None = None) -> None:
         """Call the final hooks of a stored run, also of one that no worker has seen."""
-        self.run_final_hooks(ports.engine().retrieve(run_id))
+        self.run_final_hooks(ports.engine().retrieve(run_id), interrupt=interrupt)
 
-    def run_final_hooks(self, run: Run) -> None:
-        """Call the final hooks of a run as it is stored."""
+    def run_final_hooks(self, run: Run, *, interrupt: Interrupt | None = None) -> None:
+        """Call the final hooks of a run as it is stored; `interrupt` ends `on_cancel` in time."""
         copy_context().run(
             self._call_final_hooks,
             facts_of(run),
@@ -103,6 +104,7 @@ class Executor:
             payload_text=json.dumps(run.payload),
             output=run.output,
             error=run.error,
+            interrupt=interrupt,
         )
 
     def _call_final_hooks(
@@ -113,6 +115,7 @@ class Executor:
         payload_text: str,
         output: Any,
         error: RunError | None,
+        interrupt: Interrupt | None = None,
     ) -> None:
         equipment = self._equipment
         task = equipment.registry.get(facts.task_id)
@@ -128,6 +131,11 @@ class Executor:
             elif name == "on_failure":
                 shown = error or RunError(str(status), f"The run ended as {status}.")
                 calls.call_safely(name, payload, shown, context)
+            elif interrupt is not None:
+                seconds = equipment.configuration.cancel_grace_seconds
+                limit = interrupt.limited(facts.id, seconds)
+                if not calls.call_within(limit, name, payload, context):
+                    log.add("error", f"{name} was stopped after its {seconds:g} s.", None, SOURCE)
             else:
                 calls.call_safely(name, payload, context)
             calls.call_safely("on_complete", payload, context)

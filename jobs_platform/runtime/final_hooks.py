@@ -12,20 +12,22 @@ from uuid import UUID
 from jobs_platform.engine.handoff import ClaimedRun, Holder, Outcome
 from jobs_platform.engine.hook_call import claim_hook_calls, finish_hook_calls
 from jobs_platform.engine.line import Line
+from jobs_platform.runtime.interrupt import Interrupt
 
 
 class CallsHooks(Protocol):
     """What this asks of the executor."""
 
     def call_final_hooks(self, run: ClaimedRun, outcome: Outcome) -> None: ...
-    def call_stored_final_hooks(self, run_id: UUID) -> None: ...
+    def call_stored_final_hooks(self, run_id: UUID, *, interrupt: Interrupt) -> None: ...
 
 
 class FinalHooks:
     """The owed calls of one slot; its thread alone uses it."""
 
-    def __init__(self, holder: Holder, executor: CallsHooks) -> None:
+    def __init__(self, holder: Holder, executor: CallsHooks, interrupt: Interrupt) -> None:
         self._holder = holder
+        self._interrupt = interrupt
         self._executor = executor
         self._owed: list[UUID] = []
         self._made: list[UUID] = []
@@ -51,7 +53,7 @@ class FinalHooks:
     def settle(self, line: Line) -> None:
         """Make what is owed and delete what was made."""
         while self._owed:
-            self._executor.call_stored_final_hooks(self._owed[0])
+            self._executor.call_stored_final_hooks(self._owed[0], interrupt=self._interrupt)
             self._made.append(self._owed.pop(0))
         if self._made:
             finish_hook_calls(line, self._made)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from jobs_platform.domain.errors import HookError
 from jobs_platform.runtime.event_loop import LoopThread
+from jobs_platform.runtime.interrupt import STOPS
 from jobs_platform.sdk.context import ActiveRun
 from jobs_platform.sdk.hooks import Hook, HookSet
 from jobs_platform.sdk.logger import SOURCE
@@ -46,6 +48,15 @@ class HookCalls:
                 self.settle(hook(*arguments))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - never changes the outcome
                 self.report(name, hook, error)
+
+    def call_within(self, limit: AbstractContextManager[None], name: str, *arguments: Any) -> bool:
+        """Call a hook safely inside a limit of time; False when that has ended it."""
+        try:
+            with limit:
+                self.call_safely(name, *arguments)
+        except STOPS:
+            return False
+        return True
 
     def init(self, payload: Any) -> None:
         """Call the `init` hooks; dicts are merged, of other results the last one counts."""

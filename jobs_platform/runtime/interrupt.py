@@ -21,6 +21,8 @@ SIGNAL = signal.SIGUSR2
 """Wakes the main thread out of a blocking call; means nothing by itself."""
 STOPS = (RunCancelled, MaxDurationExceeded)
 """What is raised in the user's frame."""
+NO_ATTEMPT = 0
+"""Fencing tokens begin at 1."""
 
 
 class Interrupt:
@@ -87,6 +89,16 @@ class Interrupt:
             yield
         finally:
             self._leave()
+
+    @contextmanager
+    def limited(self, run_id: UUID, seconds: float) -> Iterator[None]:
+        """A user's frame of so many seconds that belongs to no attempt: a final hook."""
+        self.begin(run_id, NO_ATTEMPT, max_duration_seconds=seconds)
+        try:
+            with self.user_frame():
+                yield
+        finally:
+            self.end()
 
     @property
     def _is_overdue(self) -> bool:

@@ -92,7 +92,7 @@ class Slot:
         self._runs: dict[UUID, ClaimedRun] = {}
         self._is_sure = True
         """Whether the database and this slot agree on what it has claimed."""
-        self._hooks = FinalHooks(holder, around.executor)
+        self._hooks = FinalHooks(holder, around.executor, self.interrupt)
         self._showing = threading.Lock()
         self._writing = threading.Lock()
         """A claim is not forgotten while the watch is writing results of it."""

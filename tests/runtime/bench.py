@@ -59,7 +59,7 @@ class FakeExecutor:
     def call_final_hooks(self, run: ClaimedRun, outcome: Outcome) -> None:
         self.hooks.append((run.id, str(outcome.status)))
 
-    def call_stored_final_hooks(self, run_id: UUID) -> None:
+    def call_stored_final_hooks(self, run_id: UUID, *, interrupt: Interrupt) -> None:
         self.hooks.append((run_id, "stored"))
 
 

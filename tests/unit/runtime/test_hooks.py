@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 
 from jobs_platform import (
     AbortTaskRunError,
+    MaxDurationExceeded,
     Retry,
     RunError,
     Status,
@@ -26,6 +30,7 @@ from jobs_platform.domain.retrying import RetryPolicy
 from jobs_platform.engine.handoff import Outcome
 from jobs_platform.engine.log import LogEntry
 from jobs_platform.runtime.executor import Executor
+from jobs_platform.runtime.interrupt import Interrupt
 from jobs_platform.sdk.values import Run
 from tests.unit.fakes import RecordingEngine
 from tests.unit.runtime.claims import NOON, claimed
@@ -478,6 +483,57 @@ def test_a_final_hook_that_raises_is_a_log_line_and_the_others_are_called(
     executor.run_final_hooks(_stored(Status.CANCELED))
     assert seen == ["second", "complete"]
     assert [line.level for line in lines] == ["error"]
+
+
+@contextmanager
+def _looked_at(interrupt: Interrupt) -> Iterator[None]:
+    """As the watch does."""
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(0.002):
+            interrupt.stop_overdue()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_on_cancel_has_its_time_and_is_told_when_that_is_over(
+    lines: list[LogEntry], is_async: bool
+) -> None:
+    seen: list[Any] = []
+
+    def spins(payload: Any, ctx: Any) -> None:
+        try:
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                pass
+        except MaxDurationExceeded:
+            seen.append("told")
+            raise
+
+    async def waits(payload: Any, ctx: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        except MaxDurationExceeded:
+            seen.append("told")
+            raise
+
+    hooks.on_cancel(waits if is_async else spins)
+    hooks.on_complete(_recorder(seen, "complete"))
+    executor = Executor(Configuration(cancel_grace_seconds=0.02), lines.append)
+    interrupt = Interrupt()
+    with _looked_at(interrupt):
+        executor.run_final_hooks(_stored(Status.CANCELED), interrupt=interrupt)
+    executor.stop()
+    assert seen == ["told", "complete"]
+    assert [line.message for line in lines] == ["on_cancel was stopped after its 0.02 s."]
 
 
 def test_on_worker_start_is_called_when_the_process_starts(executor: Executor) -> None:
