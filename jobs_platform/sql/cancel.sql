@@ -29,7 +29,9 @@ WITH held AS MATERIALIZED (
     INSERT INTO jobs_hook_call (run_id, environment_id, worker_queue, worker_id, slot)
     SELECT id, environment_id, worker_queue, worker_id, (
         SELECT claim.slot FROM jobs_claim AS claim
-        WHERE claim.worker_id = cancelled.worker_id AND cancelled.id = ANY(claim.run_ids) LIMIT 1
+        WHERE claim.worker_id = cancelled.worker_id
+          AND (cancelled.id, cancelled.fencing_token)
+              IN (SELECT * FROM unnest(claim.run_ids, claim.fencing_tokens))
     ) FROM cancelled
     ON CONFLICT (run_id) DO NOTHING
 )

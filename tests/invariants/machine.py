@@ -230,9 +230,8 @@ class EngineMachine(RuleBasedStateMachine):
                     cancel(run_id)
                 return
             assert cancel(run_id) is not run.is_final
-            for member in self.model.family(run_id) if fate == "commit" else ():
-                if not member.is_final:
-                    member.cancel()
+            if fate == "commit":
+                self.model.cancel(run_id)
 
         self._in_transaction(act, fate)
 

@@ -90,10 +90,10 @@ class ModelRun:
         self.is_attempt_open = False
         return True
 
-    def cancel(self) -> None:
+    def cancel(self, slot: int | None) -> None:
         holder = self.worker_id if self.status is Status.EXECUTING else None
         self._move("cancel", Status.CANCELED)
-        self.owed = OwedCall(holder, None)
+        self.owed = OwedCall(holder, slot)
 
     def stop(self, token: int) -> bool:
         """The attempt of a run that was cancelled under it ends."""
@@ -105,6 +105,11 @@ class ModelRun:
     def release(self) -> None:
         if self.owed:
             self.owed = OwedCall(None, None, self.owed.tries)
+
+    def abandon(self) -> None:
+        """Whoever has taken the hook call from the worker of the attempt keeps it."""
+        if self.owed and self.owed.worker_id == self.worker_id:
+            self.release()
 
     def _is_held(self, token: int) -> bool:
         return self.status is Status.EXECUTING and self.token == token
@@ -158,9 +163,23 @@ class Model:
             for paper in papers
             if paper[0] in self.runs and self.runs[paper[0]].stop(paper[1])
         }
+        for run_id in sorted(stopped):
+            self.cancel(run_id)  # what it has triggered since
         for run_id in stopped if releases else ():
-            self.runs[run_id].release()
+            self.runs[run_id].abandon()
         return stopped
+
+    def cancel(self, run_id: UUID) -> None:
+        for run in self.family(run_id):
+            if not run.is_final:
+                run.cancel(self._slot_of(run))
+
+    def _slot_of(self, run: ModelRun) -> int | None:
+        if run.status is not Status.EXECUTING:
+            return None
+        paper = (run.id, run.token)
+        held = (key[1] for key, papers in self.claims.items() if paper in papers)
+        return next(held, None)
 
     def give_back(self, papers: Sequence[Paper]) -> set[UUID]:
         returned = {
@@ -190,18 +209,18 @@ class Model:
         self, keys: Iterable[ClaimKey], unstarted: frozenset[Paper] = frozenset()
     ) -> Brought:
         brought = Brought()
-        for key in list(keys):
-            for paper in self.claims.pop(key):
-                if paper[0] in self.runs:
-                    self._recover(paper, brought, is_started=paper not in unstarted)
+        papers = [paper for key in list(keys) for paper in self.claims.pop(key)]
+        known = [paper for paper in papers if paper[0] in self.runs]
+        cancelled = [paper for paper in known if self.runs[paper[0]].status is Status.CANCELED]
+        for paper in known:
+            if paper not in cancelled:
+                self._recover(paper, brought, is_started=paper not in unstarted)
+        self.stop(cancelled, releases=True)
         return brought
 
     def _recover(self, paper: Paper, brought: Brought, *, is_started: bool) -> None:
         run, token = self.runs[paper[0]], paper[1]
-        if run.status is Status.CANCELED and run.token == token:
-            run.stop(token)
-            run.release()
-        elif not is_started:
+        if not is_started:
             if run.give_back(token):
                 brought.given_back.add(run.id)
         elif run.is_on_its_last_attempt:
