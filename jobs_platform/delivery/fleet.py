@@ -24,6 +24,7 @@ from django.db import close_old_connections, connections, reset_queries
 
 import jobs_platform
 from jobs_platform.delivery import wakeups
+from jobs_platform.domain.configuration import Configuration
 from jobs_platform.domain.errors import JobsError
 from jobs_platform.engine import caller
 from jobs_platform.engine.define import define_tasks
@@ -106,11 +107,7 @@ class Fleet:
             heartbeat_seconds=configuration.heartbeat_seconds,
             shutdown_timeout_seconds=configuration.shutdown_timeout_seconds,
             cancel_grace_seconds=configuration.cancel_grace_seconds,
-            larger_machines={
-                task.id: machine
-                for task in registry
-                if (machine := (task.retry or configuration.retries).out_of_memory_machine)
-            },
+            larger_machines=_larger_machines(configuration),
         )
         keeper = _start_keeper(self._charge)
         threading.Thread(
@@ -181,6 +178,13 @@ def _close_broken_connections() -> None:
         if is_amiss or connection.errors_occurred or connection.in_atomic_block:
             connection.close()
             connection.in_atomic_block = False
+
+
+def _larger_machines(configuration: Configuration) -> dict[str, str]:
+    """Task id → where it is tried once more after it ran out of memory."""
+    policies = {task.id: task.retry or configuration.retries for task in registry}
+    machines = {task_id: policy.out_of_memory_machine for task_id, policy in policies.items()}
+    return {task_id: machine for task_id, machine in machines.items() if machine}
 
 
 def _start_keeper(charge: Charge) -> subprocess.Popen[str]:

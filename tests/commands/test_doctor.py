@@ -75,6 +75,18 @@ def test_a_machine_without_a_worker_is_named(manage: Manage, healthy: World) -> 
     assert "--machine large-1x" in _findings(manage)["waiting"]["mend"]
 
 
+def test_a_machine_that_threads_serve_has_no_limit_of_memory(
+    manage: Manage, healthy: World
+) -> None:
+    healthy.sql("UPDATE jobs_worker SET pool = 'threads', worker_queues = '{default,micro}'")
+    assert "memory" not in _findings(manage)
+    healthy.sql("UPDATE jobs_task_definition SET machine = 'micro'")
+    found = _findings(manage)["memory"]
+    assert (found["level"], "serves micro with threads" in found["what"]) == ("warn", True)
+    healthy.sql("UPDATE jobs_worker SET pool = 'prefork'")
+    assert "memory" not in _findings(manage)
+
+
 def test_idle_workers_and_waiting_runs_are_a_problem_busy_ones_a_warning(
     manage: Manage, healthy: World
 ) -> None:

@@ -11,6 +11,7 @@ from django.db.models import Count, Min, Q
 from django.db.models.functions import Now
 
 from jobs_platform.delivery.beat import POOL as BEAT
+from jobs_platform.domain.configuration import DEFAULT_WORKER_QUEUE
 from jobs_platform.domain.durations import to_text
 from jobs_platform.domain.ids import encode
 from jobs_platform.engine import caller
@@ -23,9 +24,11 @@ from jobs_platform.management.checkup.finding import (
     several,
     warn,
 )
-from jobs_platform.models import Claim, HookCall, Run, Worker
+from jobs_platform.models import Claim, HookCall, Run, TaskDefinition, Worker
+from jobs_platform.sdk import ports
 
 LONG_WAIT_SECONDS = 5.0
+PREFORK = "prefork"
 _RECOVERY_SECONDS = 10
 _MOST_SHOWN = 20
 
@@ -88,6 +91,7 @@ def check_fleet(fleet: Fleet) -> Iterator[Finding]:
     yield _check_workers(fleet)
     yield _check_beats(fleet)
     yield from _check_waiting(fleet)
+    yield from _check_memory(fleet)
     yield _check_lost_claims(fleet)
     yield _check_attempts(fleet)
     yield _check_hook_calls(fleet)
@@ -132,6 +136,20 @@ def _judge(fleet: Fleet, waiting: Waiting) -> Finding:
     mend = "Nobody wakes the workers. Look at `beat` and `redis` here, then restart the workers."
     idle = several(slots - busy, "slot is", "slots are")
     return problem("waiting", f"{what}, though {idle} idle.", mend=mend)
+
+
+def _check_memory(fleet: Fleet) -> Iterator[Finding]:
+    """Machines whose memory is not enforced: slots that are threads share one process."""
+    definitions = TaskDefinition.objects.filter(environment_id=fleet.environment_id)
+    named = {ports.configuration().machine, *definitions.values_list("machine", flat=True)}
+    for worker in fleet.workers:
+        machines = sorted((named & set(worker.worker_queues)) - {DEFAULT_WORKER_QUEUE})
+        if worker.pool != PREFORK and machines:
+            what = (
+                f"{worker.name} serves {listed(machines)} with {worker.pool}: no limit of memory."
+            )
+            mend = "Use `--pool prefork` for machines, and `--machine default` with threads."
+            yield warn("memory", what, mend=mend)
 
 
 def _check_lost_claims(fleet: Fleet) -> Finding:
