@@ -35,7 +35,7 @@ class InProcessWorker:
     talks over connections of its own, as workers do, and sees only what is committed.
     """
 
-    def __init__(self, worker_queue: str = "default") -> None:
+    def __init__(self, worker_queue: str = "default", *, limits_memory: bool = False) -> None:
         self.worker_queue = worker_queue
         conninfo, environment = caller.conninfo(), environment_id()
         configuration = ports.configuration()
@@ -51,7 +51,7 @@ class InProcessWorker:
             )
         self._board = Board.create(capacity=SPARE, lease_until=monotonic() + LEASE_SECONDS)
         self._logs = LogBuffer()
-        self._executor = Executor(configuration, self._logs.add)
+        self._executor = Executor(configuration, self._logs.add, limits_memory=limits_memory)
         self._process = WorkerProcess(
             WorkerIdentity(self.worker_id, environment, configuration.environment),
             Surroundings(
@@ -60,6 +60,7 @@ class InProcessWorker:
                 logs=self._logs,
                 executor=self._executor,
                 ring=lambda _worker_queue, _wanted: None,
+                stand_by=lambda _worker_queue, _name, _seconds: False,
                 tidy=lambda: None,
             ),
             places=range(SPARE),
@@ -70,9 +71,9 @@ class InProcessWorker:
         """Call the `on_worker_start` hooks, as a worker does before its first run."""
         self._executor.start()
 
-    def drain(self) -> int:
+    def drain(self, worker_queue: str | None = None) -> int:
         """Execute what is claimable now; returns how many attempts that were."""
-        return self._process.drain(self.worker_queue)
+        return self._process.drain(worker_queue or self.worker_queue)
 
     # What runs print becomes their log lines. The capture begins here and not with the worker:
     # pytest puts other streams in place between a test's fixtures and its call.

@@ -1,14 +1,56 @@
-"""Committed rows and a worker in this process, for every example."""
+"""Committed rows, and a worker in this process with the clock beside it, for every example."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from jobs_platform.delivery.beat import Clock
+from jobs_platform.engine import caller
+from jobs_platform.engine.due import what_is_due
+from jobs_platform.engine.environments import environment_id
+from jobs_platform.engine.line import Line
 from tasks.models import ImportedRow, Invoice, RejectedRow
-from tests.executing import InProcessWorker, worker_in_process
+from tests.executing import InProcessWorker
 from tests.world import transactional_db as committed_runs  # noqa: F401
+
+
+class ClockedWorker(InProcessWorker):
+    """A worker of all machines that lets the clock look before it does: delays end, runs expire,
+    and retries come back without a beat.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(limits_memory=True)
+        self._clock = Clock()
+        self._line = Line(caller.conninfo(), application_name="jobs test clock")
+        self._environment_id = environment_id()
+        self._looking = threading.Lock()
+
+    def drain(self, worker_queue: str | None = None) -> int:
+        with self._looking:
+            self._clock.look()
+            due = what_is_due(self._line, environment_id=self._environment_id)
+        places = {self.worker_queue, *due.claimable, *due.hook_calls}
+        return sum(super(ClockedWorker, self).drain(place) for place in sorted(places))
+
+    def close(self) -> None:
+        super().close()
+        self._clock.close()
+        self._line.close()
+
+
+@contextmanager
+def clocked_worker() -> Iterator[ClockedWorker]:
+    """A worker with a clock, for one test."""
+    worker = ClockedWorker()
+    try:
+        yield worker
+    finally:
+        worker.close()
 
 
 @pytest.fixture
@@ -19,6 +61,6 @@ def transactional_db(committed_runs: None) -> Iterator[None]:  # noqa: F811
 
 
 @pytest.fixture
-def worker(transactional_db: None) -> Iterator[InProcessWorker]:
-    with worker_in_process() as worker:
+def worker(transactional_db: None) -> Iterator[ClockedWorker]:
+    with clocked_worker() as worker:
         yield worker
