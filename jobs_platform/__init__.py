@@ -41,6 +41,7 @@ from jobs_platform.domain.errors import (
     RunNotDelayedError,
     RunNotFoundError,
     TaskImportError,
+    UnknownQueueError,
     UnknownTaskError,
     UnsettledKeyError,
 )
@@ -48,12 +49,15 @@ from jobs_platform.domain.lifecycle import Status
 from jobs_platform.domain.machines import Machine
 from jobs_platform.sdk.context import Context, ctx
 from jobs_platform.sdk.debounce import Debounce
+from jobs_platform.sdk.explanation import Explanation, Reason
 from jobs_platform.sdk.handles import BatchHandle, RunHandle
 from jobs_platform.sdk.hooks import hooks
 from jobs_platform.sdk.idempotency import IdempotencyKey, idempotency_keys
 from jobs_platform.sdk.logger import logger
 from jobs_platform.sdk.namespaces import batch, tasks
 from jobs_platform.sdk.queue import Queue, RateLimit
+from jobs_platform.sdk.queue_info import EnvironmentPause, QueueInfo
+from jobs_platform.sdk.queues import queues
 from jobs_platform.sdk.retry import OutOfMemory, Retry
 from jobs_platform.sdk.run_state import locals, tags, usage  # noqa: A004 - as in Trigger.dev
 from jobs_platform.sdk.runs import runs
@@ -75,7 +79,9 @@ __all__ = [
     "DatabaseUnavailableError",
     "Debounce",
     "DuplicateTaskError",
+    "EnvironmentPause",
     "Event",
+    "Explanation",
     "IdempotencyKey",
     "InvalidCronError",
     "InvalidDurationError",
@@ -106,8 +112,10 @@ __all__ = [
     "Queue",
     "QueueConflictError",
     "QueueFullError",
+    "QueueInfo",
     "QueueRefusedError",
     "RateLimit",
+    "Reason",
     "Retry",
     "Run",
     "RunCancelled",
@@ -120,6 +128,7 @@ __all__ = [
     "Status",
     "Task",
     "TaskImportError",
+    "UnknownQueueError",
     "UnknownTaskError",
     "UnsettledKeyError",
     "batch",
@@ -128,6 +137,7 @@ __all__ = [
     "idempotency_keys",
     "locals",
     "logger",
+    "queues",
     "runs",
     "schedules",
     "tags",

@@ -34,7 +34,7 @@ from jobs_platform.engine.fire import fire_due
 from jobs_platform.engine.line import Line
 from jobs_platform.engine.queue_due import queue_due
 from jobs_platform.engine.recover import recover_lost_workers
-from jobs_platform.engine.slots import admit
+from jobs_platform.engine.slots import admit, admit_waiting
 from jobs_platform.engine.worker import register_worker, renew_lease, stop_worker
 from jobs_platform.sdk import ports
 from jobs_platform.sdk.registry import registry
@@ -140,6 +140,7 @@ class Clock:
             caller.conninfo(), application_name="jobs beat", lock_timeout_seconds=LOCK_SECONDS
         )
         self._environment_id = environment_id()
+        self._swept_to = ("", "")
         registry.discover()
         define_tasks(self._line, registry, environment_id=self._environment_id)
         self._lease_seconds = ports.configuration().lease_seconds
@@ -199,6 +200,8 @@ class Clock:
             did_something = True
         if due.has_expiring and self._expire():
             did_something = True
+        if due.has_waiting and self._admit_waiting():
+            did_something = True
         # At the end: it may wait for a run that somebody else has locked, and give up.
         if due.has_lost_workers and self._recover():
             did_something = True
@@ -221,6 +224,12 @@ class Clock:
     def _admit(self, queues: Mapping[str, Collection[str]]) -> None:
         for queue, keys in sorted(queues.items()):
             _ring(admit(self._line, self._environment_id, queue, freed=keys))
+
+    def _admit_waiting(self) -> bool:
+        swept = admit_waiting(self._line, self._environment_id, after=self._swept_to)
+        self._swept_to = swept.goes_on_after
+        _ring(swept.admitted)
+        return bool(swept.admitted)
 
     def _recover(self) -> bool:
         recovered = recover_lost_workers(self._line)

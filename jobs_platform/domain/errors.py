@@ -25,6 +25,7 @@
     │   └── RunNotFoundError, BatchNotFoundError
     ├── QueueRefusedError
     │   └── QueueFullError, QueueConflictError
+    ├── UnknownQueueError
     ├── RunNotDelayedError
     ├── UnsettledKeyError
     ├── AbortTaskRunError           raised by users: fail without retry
@@ -73,6 +74,7 @@ from jobs_platform.domain.flow_errors import (
     QueueFullError,
     QueueRefusedError,
     RunNotDelayedError,
+    UnknownQueueError,
     UnsettledKeyError,
 )
 from jobs_platform.domain.task_errors import (
@@ -342,6 +344,7 @@ __all__ = [
     "TaskImportError",
     "TooLargeError",
     "TooManyItemsError",
+    "UnknownQueueError",
     "UnknownTaskError",
     "UnsettledKeyError",
     "ValidationError",

@@ -34,6 +34,17 @@ class QueueConflictError(QueueRefusedError):
     """What holds the key, as people read it."""
 
 
+class UnknownQueueError(JobsError):
+    """Environment {environment!r} has no queue {queue!r}.{suggestion} A queue is there as soon as a
+    worker whose code declares it has started, or a trigger has named it; `manage.py queues` lists
+    them."""
+
+    code = "queue_unknown"
+    queue: str
+    environment: str
+    suggestion: str = ""
+
+
 class RunNotDelayedError(JobsError):
     """Run {id!r} is {status}, so there is no delay to change: only a run that is DELAYED can be
     rescheduled. Cancel it and trigger another."""

@@ -25,6 +25,8 @@ class Due:
     """Delays that are over, and retries that are to wait for a slot."""
     has_expiring: bool = False
     """Runs whose time to live has passed."""
+    has_waiting: bool = False
+    """Runs that wait for a slot, or a rate limit that lets the next one start."""
 
 
 def what_is_due(line: Line, *, environment_id: int) -> Due:
@@ -40,6 +42,7 @@ def what_is_due(line: Line, *, environment_id: int) -> Due:
         seconds_until_next=min(ahead, default=None),
         has_timed=any(row[0] == "timed" for row in now_due),
         has_expiring=any(row[0] == "expiring" for row in now_due),
+        has_waiting=any(row[0] in ("waiting", "admit") for row in now_due),
     )
 
 

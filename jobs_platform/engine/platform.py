@@ -10,6 +10,7 @@ from uuid import UUID
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine import caller, read
 from jobs_platform.engine.cancel import cancel
+from jobs_platform.engine.control import PostgresControl
 from jobs_platform.engine.key import reset_key
 from jobs_platform.engine.replay import replay
 from jobs_platform.engine.reschedule import reschedule
@@ -19,7 +20,7 @@ from jobs_platform.sdk.ports import RunFilter, Triggered, TriggerRequest
 from jobs_platform.sdk.values import Batch, Event, LogLine, Run
 
 
-class PostgresEngine:
+class PostgresEngine(PostgresControl):
     """`sdk.ports.Engine` over the caller's Django connection."""
 
     def trigger(self, request: TriggerRequest, *, environment: str | None = None) -> Triggered:

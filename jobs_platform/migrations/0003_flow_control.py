@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                 ('queue', models.CharField(max_length=160)),
                 ('key', models.TextField()),
                 ('taken_at', models.DateTimeField(db_default=django.contrib.postgres.functions.TransactionNow())),
+                ('attempt_number', models.SmallIntegerField(null=True)),
                 ('environment', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='jobs.environment')),
                 ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='slots', to='jobs.run')),
             ],

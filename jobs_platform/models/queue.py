@@ -108,6 +108,9 @@ class Slot(EngineModel):
         Run, models.CASCADE, db_constraint=False, db_index=False, related_name="slots"
     )
     taken_at = models.DateTimeField(db_default=Now())
+    attempt_number = models.SmallIntegerField(null=True)
+    """Of an attempt that was live when its queue got a limit: its worker knows of no slot, so the
+    first admission after its end frees it."""
 
     class Meta:
         db_table = "jobs_slot"

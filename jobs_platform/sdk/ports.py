@@ -14,6 +14,7 @@ from uuid import UUID
 from jobs_platform.domain.configuration import Configuration
 from jobs_platform.domain.errors import NotConfiguredError
 from jobs_platform.domain.lifecycle import Status
+from jobs_platform.sdk.control import Control
 from jobs_platform.sdk.debounce import Debounce
 from jobs_platform.sdk.queue import Queue
 from jobs_platform.sdk.values import Batch, Event, LogLine, Run
@@ -108,7 +109,7 @@ class RunFilter:
     limit: int = 50
 
 
-class Engine(Protocol):
+class Engine(Control, Protocol):
     """The verbs that callers may use. `environment` is a slug; None means the configured one."""
 
     def trigger(self, request: TriggerRequest, *, environment: str | None = None) -> Triggered: ...

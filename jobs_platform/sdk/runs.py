@@ -14,6 +14,7 @@ from jobs_platform.domain.errors import InvalidOptionError, close_matches, did_y
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.domain.tags import check_tags
 from jobs_platform.sdk import polling, ports
+from jobs_platform.sdk.explanation import Explanation
 from jobs_platform.sdk.handles import BatchHandle, RunHandle, batch_uuid, handle_of, run_uuid
 from jobs_platform.sdk.ports import RunFilter
 from jobs_platform.sdk.registry import registry
@@ -91,6 +92,13 @@ class Runs:
         self, run: AnyRun, *, after_id: int = 0, limit: int = 1000
     ) -> Sequence[LogLine]:
         return await sync_to_async(self.log_lines)(run, after_id=after_id, limit=limit)
+
+    def explain(self, run: AnyRun) -> Explanation:
+        """Why a run does not execute just now: everything that is in its way, in words."""
+        return ports.engine().explain(_uuid(run))
+
+    async def aexplain(self, run: AnyRun) -> Explanation:
+        return await sync_to_async(self.explain)(run)
 
     def cancel(self, run: AnyRun, *, reason: str | None = None) -> bool:
         """Cancel a run and its children; False when it was already final."""

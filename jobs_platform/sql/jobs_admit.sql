@@ -1,7 +1,9 @@
 -- Admission: free slots of a queue go to runs that wait for them. The functions are made by a migration;
 -- each statement inside of them has a snapshot of its own, which is what they are for: the queue's row is
 -- locked first, and what counts slots is younger than the lock.
--- Index: jobs_run_waiting, jobs_run_waiting_further, primary keys of jobs_slot and jobs_start.
+-- Locks: `jobs_admit` says which; the others are its parts.
+-- Index: jobs_run_waiting, jobs_run_waiting_further, primary keys of jobs_slot, jobs_start and
+--   jobs_attempt.
 
 -- How much more may start now under the queue's rate limit (of one key, where each has its own), and
 -- when the next start that counts grows too old. A start counts from the admission on, until it happened
@@ -151,6 +153,13 @@ BEGIN
     queue_limit := coalesce(known.override_limit, known.concurrency_limit);
     has_rate := known.rate_limit IS NOT NULL;
     IF queue_limit IS NOT NULL THEN
+        -- Attempts that were live when the queue got its limit free no slot by themselves.
+        DELETE FROM jobs_slot AS slot
+        WHERE slot.environment_id = an_environment AND slot.queue = a_queue AND slot.key = ''
+          AND slot.attempt_number IS NOT NULL
+          AND (EXISTS (SELECT FROM jobs_attempt AS attempt
+                       WHERE attempt.run_id = slot.run_id AND attempt.number = slot.attempt_number)
+               OR NOT EXISTS (SELECT FROM jobs_run AS run WHERE run.id = slot.run_id));
         SELECT least(room, queue_limit - count(*)) INTO room FROM jobs_slot AS slot
         WHERE slot.environment_id = an_environment AND slot.queue = a_queue AND slot.key = '';
     END IF;
@@ -206,10 +215,6 @@ BEGIN
             rate_room := NULL;
         END IF;
     END LOOP;
-    UPDATE jobs_queue AS queue SET served_key = coalesce(served, known.served_key), admit_at = look_at
-    WHERE queue.id = known.id
-      AND (queue.served_key, queue.admit_at)
-          IS DISTINCT FROM (coalesce(served, known.served_key), look_at);
     RETURN QUERY
         WITH claimable AS (
             UPDATE jobs_run AS run SET is_waiting = false, is_claimable = true, needs_slot = true
@@ -217,5 +222,13 @@ BEGIN
             RETURNING run.worker_queue
         )
         SELECT claimable.worker_queue::text, count(*) FROM claimable GROUP BY claimable.worker_queue;
+    -- Where nobody waits there is nothing to look at later.
+    IF look_at IS NOT NULL AND jobs_next_turn(an_environment, a_queue, NULL) IS NULL THEN
+        look_at := NULL;
+    END IF;
+    UPDATE jobs_queue AS queue SET served_key = coalesce(served, known.served_key), admit_at = look_at
+    WHERE queue.id = known.id
+      AND (queue.served_key, queue.admit_at)
+          IS DISTINCT FROM (coalesce(served, known.served_key), look_at);
 END
 $function$;

@@ -1,9 +1,10 @@
 -- Everything that the clock has to look at, in one statement: the idle cost of a beat.
 -- Parameters: environment_id, max_tries (of a hook call).
 -- Returns rows (kind, detail, at): `lost` with a worker id, `schedule`, `timed`, `expiring`,
---   `hook_call` and `claimable` with a worker queue; `at` is when it is due, which may be ahead.
+--   `waiting`, `admit`, `hook_call` and `claimable` with a worker queue; `at` is when it is due, which
+--   may be ahead.
 -- Index: jobs_run_claimable read loosely, one step for each worker queue; the first entry of
---   jobs_run_timed and of jobs_run_expiring; the rest are tiny tables.
+--   jobs_run_timed, jobs_run_expiring, jobs_run_waiting and jobs_queue_admit; the rest are tiny tables.
 WITH RECURSIVE queue AS (
     (SELECT worker_queue, run_at FROM jobs_run
      WHERE environment_id = %(environment_id)s AND is_claimable
@@ -22,6 +23,13 @@ UNION ALL
 UNION ALL
 (SELECT 'expiring', '', expires_at, now() FROM jobs_run
  WHERE environment_id = %(environment_id)s AND expires_at IS NOT NULL ORDER BY expires_at LIMIT 1)
+UNION ALL
+(SELECT 'waiting', '', now(), now() FROM jobs_run
+ WHERE environment_id = %(environment_id)s AND is_waiting LIMIT 1)
+UNION ALL
+(SELECT 'admit', '', admit_at, now() FROM jobs_queue
+ WHERE environment_id = %(environment_id)s AND admit_at IS NOT NULL AND paused_at IS NULL
+ ORDER BY admit_at LIMIT 1)
 UNION ALL
 SELECT 'lost', worker.id::text, now(), now() FROM jobs_worker AS worker
 WHERE worker.stopped_at IS NULL AND worker.lease_until < now()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from jobs_platform.engine.cancel import cancel
@@ -104,4 +106,25 @@ def test_schedule_ahead_is_foreseen(world: World) -> None:
 def test_schedule_whose_task_is_in_nobodys_code_is_not_due(world: World) -> None:
     due_schedule(world)
     world.sql("UPDATE jobs_worker SET task_ids = '{}'")
+    assert look(world) == NOTHING
+
+
+def test_runs_that_wait_for_a_slot_are_seen(world: World) -> None:
+    world.trigger()
+    world.sql("UPDATE jobs_run SET is_claimable = false, is_waiting = true")
+    assert look(world) == replace(NOTHING, has_waiting=True)
+
+
+def test_the_next_start_of_a_rate_limit_is_foreseen_unless_its_queue_is_paused(
+    world: World,
+) -> None:
+    world.sql(
+        "INSERT INTO jobs_queue (environment_id, name, admit_at)"
+        " VALUES (%s, 'q', now() + interval '0.4 seconds')",
+        [world.environment_id],
+    )
+    assert 0 < look(world).seconds_until_next <= 0.4
+    world.sql("UPDATE jobs_queue SET admit_at = now()")
+    assert look(world).has_waiting
+    world.sql("UPDATE jobs_queue SET paused_at = now()")
     assert look(world) == NOTHING

@@ -112,7 +112,7 @@ def test_clock_steps_through_worker_queues(full: World) -> None:
     full.trigger()
     params = {"environment_id": full.environment_id, "max_tries": MAX_TRIES}
     found = scans(full, "what_is_due", params)
-    wanted = {"jobs_run_claimable", "jobs_run_timed", "jobs_run_expiring"}
+    wanted = {"jobs_run_claimable", "jobs_run_timed", "jobs_run_expiring", "jobs_run_waiting"}
     assert found["jobs_run"] == wanted
     with full.line.transaction():
         ((plan,),) = full.line.connection.execute(
@@ -124,6 +124,37 @@ def test_clock_steps_through_worker_queues(full: World) -> None:
         if node.get("Index Name") == "jobs_run_claimable"
     )
     assert 1 <= read <= QUEUES + 2
+
+
+def test_the_lines_of_waiting_runs_are_read_one_step_for_each_key(full: World) -> None:
+    full.sql(
+        "UPDATE jobs_run SET is_claimable = false, is_waiting = true, queue = 'q' || random()::int,"
+        " concurrency_key = worker_queue WHERE is_claimable"
+    )
+    full.sql("ANALYZE jobs_run")
+    params = {"environment_id": full.environment_id, "after_queue": "", "after_key": "", "limit": 9}
+    assert scans(full, "waiting_lines", params)["jobs_run"] == {"jobs_run_waiting"}
+    with full.line.transaction():
+        ((plan,),) = full.line.connection.execute(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement('waiting_lines')}", params, prepare=False
+        ).fetchall()
+    read = sum(
+        node["Actual Rows"] * node["Actual Loops"]
+        for node in nodes(plan[0]["Plan"])
+        if node.get("Index Name") == "jobs_run_waiting"
+    )
+    assert 1 <= read <= 9
+
+
+def test_queues_to_admit_are_found_by_their_index(full: World) -> None:
+    full.sql(
+        "INSERT INTO jobs_queue (environment_id, name, admit_at)"
+        " SELECT %s, n, CASE WHEN n = 1 THEN now() END FROM generate_series(1, 1000) AS n",
+        [full.environment_id],
+    )
+    full.sql("ANALYZE jobs_queue")
+    found = scans(full, "queues_to_admit", {"environment_id": full.environment_id})
+    assert found["jobs_queue"] == {"jobs_queue_admit"}
 
 
 def test_delays_are_moved_on_by_the_index_of_times(full: World) -> None:

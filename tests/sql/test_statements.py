@@ -76,6 +76,8 @@ def test_statement_that_locks_rows_says_which_and_by_which_index(file: Path) -> 
 @by_name
 def test_statement_has_no_comment_beside_its_code(file: Path) -> None:
     """Lines are joined before they are sent; a comment would swallow what follows."""
+    if "CREATE OR REPLACE FUNCTION" in body(file):
+        return  # a migration sends it as it is
     assert "--" not in re.sub(r"'[^']*'", "", body(file))
 
 
@@ -116,7 +118,7 @@ def test_only_the_ledger_runs_statements_that_write_a_status() -> None:
         for node in ast.walk(node)
         if isinstance(node, ast.Constant) and node.value in LEDGER
     ]
-    assert guilty == ["engine/claim.py: finish_and_claim"]  # with log lines, in one round trip
+    assert not guilty
 
 
 def test_no_statement_is_forgotten() -> None:
