@@ -8,6 +8,7 @@ from jobs_platform.engine import caller
 from jobs_platform.management import run_view
 from jobs_platform.management.terminal import Terminal, local_time
 from jobs_platform.models import LogLine as LogLineRow
+from jobs_platform.sdk.explanation import Explanation
 from jobs_platform.sdk.handles import run_uuid
 from jobs_platform.sdk.ports import engine
 from jobs_platform.sdk.values import LogLine, Run
@@ -21,10 +22,14 @@ def show_run(terminal: Terminal, run_id: str, *, lines: int) -> None:
     run = engine().retrieve(uuid)
     events = engine().events_of(uuid)
     log = _last_lines(uuid, lines)
-    terminal.emit({"run": run, "events": events, "log": log})
+    explanation = None if run.is_completed else engine().explain(uuid)
+    terminal.emit({"run": run, "explanation": explanation, "events": events, "log": log})
     if terminal.as_json:
         return
     _show_facts(terminal, run)
+    if explanation is not None:
+        _heading(terminal, "Why it does not execute" if run.is_queued else "Now")
+        show_explanation(terminal, explanation)
     _heading(terminal, "Timeline")
     for event in events:
         terminal.say(run_view.event_line(event))
@@ -39,6 +44,15 @@ def show_run(terminal: Terminal, run_id: str, *, lines: int) -> None:
     _heading(terminal, "Payload")
     terminal.value(run.payload)
     _show_end(terminal, run)
+
+
+def show_explanation(terminal: Terminal, explanation: Explanation) -> None:
+    """What a run waits for, a line for each reason, and its place in the line."""
+    for reason in explanation.reasons:
+        terminal.say(reason.text)
+    if explanation.position is not None:
+        more = " or later" if explanation.is_position_capped else ""
+        terminal.say(f"Position {explanation.position:,}{more} in queue {explanation.queue}.")
 
 
 def _show_facts(terminal: Terminal, run: Run) -> None:

@@ -109,6 +109,13 @@ class Queues:
     ) -> QueueInfo:
         return await sync_to_async(self.reset_concurrency_limit)(queue, environment=environment)
 
+    def environment(self, *, environment: str | None = None) -> EnvironmentPause:
+        """Whether the whole environment is paused."""
+        return ports.engine().environment_pause(environment=environment)
+
+    async def aenvironment(self, *, environment: str | None = None) -> EnvironmentPause:
+        return await sync_to_async(self.environment)(environment=environment)
+
     def pause_all(self, *, by: str = "", environment: str | None = None) -> EnvironmentPause:
         """Let nothing of the environment start from the commit on; what executes goes on."""
         return ports.engine().pause_environment(by=_by(by), environment=environment)

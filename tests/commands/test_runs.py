@@ -9,6 +9,7 @@ from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.log import write_log_lines
 from jobs_platform.models import Run
 from tests.commands.conftest import Finished, Manage
+from tests.engine.test_queues import make
 from tests.world import World, completed, ended, log_entry
 
 UNKNOWN = "run_" + "0" * 26
@@ -125,3 +126,24 @@ def test_replay_repeats_the_payload_or_takes_another(manage: Manage, hello: str)
     manage("runs", "replay", run_id, "--payload", "null")
     payloads = [run.payload for run in Run.objects.order_by("id")]
     assert payloads == [{"n": 1}, {"n": 1}, {"n": 2}, None]
+
+
+def test_explain_tells_what_a_run_waits_for(manage: Manage, world: World) -> None:
+    make(world, "mail", concurrency_limit=1)
+    _, waiting = (encode("run", run_id) for run_id in world.trigger_many(2, queue="mail"))
+    shown = manage("runs", "explain", waiting).out
+    assert "1 of 1 slots of queue mail are in use." in shown
+    assert "Position 1 in queue mail." in shown
+    found = manage("runs", "explain", waiting, "--json").json
+    assert (found["position"], found["reasons"][0]["code"]) == (1, "queue_limit")
+    assert manage("runs", "explain", UNKNOWN).err.startswith("error[run_not_found]")
+
+
+def test_show_explains_a_run_that_is_not_over(manage: Manage, world: World) -> None:
+    run = world.executing()
+    shown = encode("run", run.id)
+    assert "Attempt 1 of 3 executes on worker test" in manage("runs", "show", shown).out
+    explained = manage("runs", "show", shown, "--json").json["explanation"]
+    assert explained["reasons"][0]["code"] == "executing"
+    world.finish(completed(run))
+    assert manage("runs", "show", shown, "--json").json["explanation"] is None

@@ -58,10 +58,16 @@ class Command(JobsCommand):
             raise CommandFailure("no_items", f"{options['items']} has no item: no batch was made.")
         batch_id = ids.encode("batch", sending.batch_id)
         self.terminal.emit(
-            {"batch_id": batch_id, "task_id": task.id, "run_count": sending.accepted}
+            {
+                "batch_id": batch_id,
+                "task_id": task.id,
+                "run_count": sending.accepted,
+                "cached_count": sending.cached,
+            }
         )
         self.terminal.say(batch_id)
-        self.terminal.note(f"{sending.accepted:,} runs of {task.id}")
+        cached = f", {sending.cached:,} more were there already" if sending.cached else ""
+        self.terminal.note(f"{sending.accepted:,} runs of {task.id}{cached}")
 
 
 class _Sending:
@@ -72,18 +78,22 @@ class _Sending:
         self._defaults = defaults
         self.batch_id: UUID | None = None
         self.accepted = 0
+        self.cached = 0
+        """Items whose idempotency key another run holds."""
 
     def send(self, items: Iterable[Item]) -> bool:
         """Check and write one chunk; False when there was none."""
         requests = [self._request(item) for item in items]
         if not requests:
             return False
-        self.batch_id, _ = engine().trigger_batch(
+        self.batch_id, triggered = engine().trigger_batch(
             requests,
             environment=sdk_options.environment_of(self._defaults),
             batch_id=self.batch_id,
         )
-        self.accepted += len(requests)
+        cached = sum(answer.is_cached for answer in triggered)
+        self.accepted += len(requests) - cached
+        self.cached += cached
         return True
 
     def _request(self, item: Item) -> TriggerRequest:
@@ -91,6 +101,7 @@ class _Sending:
             message = f"Line {item.line} names an environment: a batch has one, --environment."
             raise CommandFailure("item_invalid", message)
         try:
+            sdk_options.refuse_in_batch({**self._defaults, **item.options})
             return sdk_options.request(
                 self._task.id,
                 payload=self._task.dump_payload(item.payload),

@@ -1,4 +1,4 @@
-"""`manage.py runs`: list, show, watch, cancel and replay runs."""
+"""`manage.py runs`: list, show, explain, watch, cancel and replay runs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from jobs_platform.sdk.runs import SAME_PAYLOAD, runs
 class Command(JobsCommand):
     """Look at runs and move them; without a word more, list them."""
 
-    help = "List, show, watch, cancel and replay runs. `runs` alone lists the newest."
+    help = "List, show, explain, watch, cancel and replay runs. `runs` alone lists the newest."
 
     def add_arguments(self, parser: CommandParser) -> None:
         self.add_common_arguments(parser)
         _add_list_options(parser, limit=50)
-        actions = parser.add_subparsers(dest="action", metavar="list|show|watch|cancel|replay")
+        actions = parser.add_subparsers(
+            dest="action", metavar="list|show|explain|watch|cancel|replay"
+        )
         listing = actions.add_parser("list", help="the newest runs, filtered")
         _add_list_options(listing, default=SUPPRESS, limit=SUPPRESS)
         show = actions.add_parser("show", help="one run: timeline, attempts, log, output or error")
@@ -32,6 +34,8 @@ class Command(JobsCommand):
         show.add_argument(
             "--lines", type=int, default=20, metavar="N", help="of the log, the last ones (20)"
         )
+        explain = actions.add_parser("explain", help="why a run does not execute just now")
+        explain.add_argument("run", metavar="RUN")
         watch = actions.add_parser("watch", help="follow a run; exit code 0 when it COMPLETED")
         watch.add_argument("run", metavar="RUN")
         watch.add_argument("--timeout", metavar="DURATION", help="give up after this, as 30s")
@@ -43,13 +47,14 @@ class Command(JobsCommand):
         replay.add_argument(
             "--payload", metavar="JSON", help=f"another one: {payload_argument.HELP}"
         )
-        for action in (listing, show, watch, cancel, replay):
+        for action in (listing, show, explain, watch, cancel, replay):
             self.add_common_arguments(action, default=SUPPRESS)
 
     def run(self, **options: Any) -> int:
         actions = {
             "list": self._list,
             "show": self._show,
+            "explain": self._explain,
             "watch": self._watch,
             "cancel": self._cancel,
             "replay": self._replay,
@@ -69,6 +74,12 @@ class Command(JobsCommand):
 
     def _show(self, options: dict[str, Any]) -> int:
         run_page.show_run(self.terminal, options["run"], lines=options["lines"])
+        return 0
+
+    def _explain(self, options: dict[str, Any]) -> int:
+        explanation = runs.explain(options["run"])
+        self.terminal.emit(explanation)
+        run_page.show_explanation(self.terminal, explanation)
         return 0
 
     def _watch(self, options: dict[str, Any]) -> int:

@@ -68,6 +68,8 @@ class Command(JobsCommand):
         self.terminal.say(handle.id)
         if handle.url:
             self.terminal.say(handle.url)
+        if handle.is_cached:
+            self.terminal.note("No run was made: this one holds the key.")
 
     def _stay(self, handle: RunHandle, timeout: float | None, *, is_watching: bool) -> Run:
         self.terminal.note(f"{handle.id}  {handle.url or ''}".rstrip())
