@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jobs_platform.engine import ledger
 from jobs_platform.engine.line import Line
 
-RUNS_PER_TRANSACTION = 2_000
+RUNS_PER_TRANSACTION = 5_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 -- Returns one row: expired (how many), hooked (JSON: how many hook calls by worker queue), freed
 --   (JSON: keys that got slots back, by queue).
 -- Locks: the runs, skipping those that are claimed or cancelled at this moment; a claim that was
---   quicker has taken the time to live away, which is looked at again.
+--   quicker has taken the time to live away, which is looked at again. Rows are named by arrays,
+--   not joined, so that no plan for an empty table reads all of a full one.
 -- Index: jobs_run_expiring, primary key of jobs_run and of jobs_slot.
 WITH due AS MATERIALIZED (
-    SELECT id, queue, needs_slot, concurrency_key, further_keys FROM jobs_run
+    SELECT id, queue, is_claimable AND needs_slot AS has_slot FROM jobs_run
     WHERE environment_id = %(environment_id)s
       AND expires_at <= now()
       AND status IN ($from_expire)
@@ -25,16 +26,13 @@ WITH due AS MATERIALIZED (
         expires_at = NULL,
         error = %(error)s::json,
         finished_at = now()
-    FROM due
-    WHERE run.id = due.id AND run.status IN ($from_expire)
+    WHERE run.id = ANY(ARRAY(SELECT id FROM due)) AND run.status IN ($from_expire)
     RETURNING run.id, run.version, run.environment_id, run.attempt_number, run.worker_queue
 ), freed AS (
-    DELETE FROM jobs_slot AS slot USING due
-    WHERE due.needs_slot
-      AND slot.environment_id = %(environment_id)s
-      AND slot.queue = due.queue
-      AND slot.key = ANY(due.further_keys || ARRAY['', due.concurrency_key])
-      AND slot.run_id = due.id
+    DELETE FROM jobs_slot AS slot
+    WHERE slot.environment_id = %(environment_id)s
+      AND slot.queue = ANY(ARRAY(SELECT DISTINCT queue FROM due WHERE has_slot))
+      AND slot.run_id = ANY(ARRAY(SELECT id FROM due WHERE has_slot))
     RETURNING slot.queue, slot.key
 ), event AS (
     INSERT INTO jobs_event (run_id, version, environment_id, move, attempt_number)

@@ -164,6 +164,23 @@ def test_delays_are_moved_on_by_the_index_of_times(full: World) -> None:
     assert found["jobs_queue"] == {"jobs_queue_key"}
 
 
+@pytest.mark.parametrize("name", ["queue_due", "expire_due"])
+def test_sweep_planned_for_an_empty_table_finds_its_rows_by_their_ids(
+    world: World, name: str
+) -> None:
+    """Its plan is kept, and 100,000 runs may come after it was made."""
+    params = {"environment_id": world.environment_id, "limit": 10, "error": "{}"}
+    world.sql("ANALYZE jobs_run")
+    text = statement(name)
+    with world.line.transaction():
+        ((plan,),) = world.line.connection.execute(
+            f"EXPLAIN (FORMAT JSON) {text}", params, prepare=False
+        ).fetchall()
+    found = [node for node in nodes(plan[0]["Plan"]) if node.get("Index Name") == "jobs_run_pkey"]
+    assert found
+    assert all("id" in node.get("Index Cond", "") for node in found)
+
+
 def test_expiry_goes_by_the_index_of_times_to_live(full: World) -> None:
     params = {"environment_id": full.environment_id, "limit": 10, "error": "{}"}
     found = scans(full, "expire_due", params)
