@@ -27,7 +27,10 @@ from tests.waiting import wait_until
 
 LEASE_SECONDS = 600.0
 PAUSE_SECONDS = 0.005
-_MAKE_DUE = "UPDATE jobs_run SET run_at = now() WHERE is_claimable AND run_at > now()"
+_MAKE_DUE = """
+    UPDATE jobs_run SET run_at = now()
+    WHERE run_at > now() AND (is_claimable OR (is_timed AND attempt_number > 0))
+"""
 
 
 class InProcessWorker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from jobs_platform.engine import caller
 from jobs_platform.engine.due import what_is_due
 from jobs_platform.engine.environments import environment_id
 from jobs_platform.engine.line import Line
+from tasks.examples import clean_cancellation
 from tasks.models import ImportedRow, Invoice, RejectedRow
 from tests.executing import InProcessWorker
 from tests.world import transactional_db as committed_runs  # noqa: F401
@@ -58,6 +60,11 @@ def transactional_db(committed_runs: None) -> Iterator[None]:  # noqa: F811
     yield
     for model in (ImportedRow, Invoice, RejectedRow):
         model.objects.all().delete()
+
+
+@pytest.fixture(autouse=True)
+def _exports_are_the_tests_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_cancellation, "FOLDER", tmp_path)
 
 
 @pytest.fixture
