@@ -60,6 +60,7 @@ class InProcessWorker:
                 logs=self._logs,
                 executor=self._executor,
                 ring=lambda _worker_queue, _wanted: None,
+                stand_by=lambda _worker_queue, _slot, _seconds: False,
                 tidy=lambda: None,
             ),
             places=range(SPARE),
