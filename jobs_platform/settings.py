@@ -42,11 +42,7 @@ def database_settings(url: str | None) -> dict[str, Any]:
         raise ImproperlyConfigured(
             "DATABASE_URL must look like postgresql://user:password@host:port/name."
         )
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
-    # Prepared statements make a trigger a quarter cheaper. Behind a PgBouncer older than 1.21 they
-    # must be off: postgresql://…/name?prepare_threshold=none
-    threshold = options.pop("prepare_threshold", "0")
-    options["prepare_threshold"] = None if threshold == "none" else int(threshold)
+    options = dict(parse_qsl(parts.query))
     return {
         "ENGINE": POSTGRES,
         "NAME": name,

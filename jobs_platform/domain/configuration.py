@@ -51,6 +51,8 @@ class Configuration:
     """The lowest level of `logger` that is kept."""
     log_lines_per_run: int = 10_000
     telemetry: bool = True
+    prepared_statements: bool = True
+    """For triggers and reads on Django's connection; not behind a PgBouncer older than 1.21."""
     lease_seconds: float = 30.0
     """An attempt without a heartbeat for this long is lost."""
     heartbeat_seconds: float = 5.0
@@ -233,6 +235,7 @@ _READERS: dict[str, _Reader] = {
     "LOG_LEVEL": ("log_level", _one_of(LOG_LEVELS)),
     "LOG_LINES_PER_RUN": ("log_lines_per_run", _count(0, 10_000_000)),
     "TELEMETRY": ("telemetry", _flag),
+    "PREPARED_STATEMENTS": ("prepared_statements", _flag),
     "LEASE_SECONDS": ("lease_seconds", _seconds(3.0)),
     "HEARTBEAT_SECONDS": ("heartbeat_seconds", _seconds(0.1)),
     "SHUTDOWN_TIMEOUT_SECONDS": ("shutdown_timeout_seconds", _seconds(0.0)),

@@ -19,6 +19,7 @@ from django.db.utils import InterfaceError, OperationalError, ProgrammingError
 from psycopg.conninfo import make_conninfo
 
 from jobs_platform.domain.errors import DatabaseUnavailableError, NotMigratedError
+from jobs_platform.sdk import ports
 from jobs_platform.sql import statement
 
 Row = tuple[Any, ...]
@@ -64,19 +65,31 @@ def in_transaction() -> bool:
 def execute(name: str, params: Mapping[str, Any]) -> list[Row]:
     """Run `sql/NAME.sql` in the caller's transaction, or as one of its own.
 
-    Parameters are bound by the server, so that the statement is prepared where the connection
-    allows it (`OPTIONS["prepare_threshold"]`): planning is a quarter of what a trigger costs.
+    It is prepared, unless `JOBS["PREPARED_STATEMENTS"]` says no: planning is a quarter of what a
+    trigger costs.
     """
-    with translated(), _server_binding_cursor() as cursor:
+    with translated(), _preparing_cursor() as cursor:
         cursor.execute(statement(name), params)
         return cast("list[Row]", cursor.fetchall()) if cursor.cursor.rownumber is not None else []
 
 
-def _server_binding_cursor() -> CursorWrapper:
-    """Django's own cursor, with its wrappers and its log, whatever `server_side_binding` says."""
+@contextmanager
+def _preparing_cursor() -> Iterator[CursorWrapper]:
+    """Django's own cursor, with its wrappers and its log, whose parameters the server binds.
+
+    The rest of the application goes on as Django wants it, without prepared statements.
+    """
     django = connection()
     django.ensure_connection()
-    return django._prepare_cursor(ServerBindingCursor(django.connection))  # type: ignore[attr-defined,call-arg,no-any-return]
+    raw = django.connection
+    threshold = raw.prepare_threshold
+    if threshold is None and ports.configuration().prepared_statements:
+        raw.prepare_threshold = 0
+    try:
+        with django._prepare_cursor(ServerBindingCursor(raw)) as cursor:  # type: ignore[attr-defined,call-arg]
+            yield cursor
+    finally:
+        raw.prepare_threshold = threshold
 
 
 @contextmanager

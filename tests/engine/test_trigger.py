@@ -8,12 +8,14 @@ from uuid import UUID
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from jobs_platform.domain.configuration import Configuration
 from jobs_platform.domain.errors import TooManyItemsError
 from jobs_platform.domain.ids import decode, new_uuid
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.read import retrieve_batch
 from jobs_platform.engine.trigger import MAX_ITEMS, trigger, trigger_batch
 from jobs_platform.models import Batch, Run
+from jobs_platform.sdk import ports
 from jobs_platform.sdk.options import TaskDefaults
 from jobs_platform.sdk.triggering import trigger_items
 from tests.world import World, completed, ended, request, rolled_back
@@ -236,3 +238,19 @@ def test_foreign_parent_ids_need_not_exist(world: World) -> None:
     """No foreign key is checked, so that a trigger never waits for a lock of the engine."""
     run_id = world.trigger(parent_id=UUID(int=7))
     assert world.row(run_id).parent_id == UUID(int=7)
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_triggers_are_prepared_unless_the_project_says_no(
+    world: World, is_wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application's own statements never are: Django does not want it."""
+    wanted = Configuration(prepared_statements=is_wanted)
+    monkeypatch.setattr(ports._platform, "configuration", wanted)
+    connection.close()
+    world.trigger()
+    world.sql("SELECT 1")
+    prepared = [row[0] for row in world.sql("SELECT statement FROM pg_prepared_statements")]
+    assert any("jobs_event" in statement for statement in prepared) is is_wanted
+    assert not any(statement.startswith("SELECT 1") for statement in prepared)
+    connection.close()

@@ -42,6 +42,7 @@ def test_the_clock_fires_it_with_its_nominal_time(worker: InProcessWorker, rejec
         define_tasks(line, registry, environment_id=environment_id())
         with connection.cursor() as cursor:
             cursor.execute("UPDATE jobs_schedule SET next_fire_at = %s", [NIGHT])
+            cursor.execute("UPDATE jobs_worker SET task_ids = %s", [[scheduled_cleanup.id]])
         fired = [fire_due(line, environment_id=environment_id()) for _ in range(2)]
     assert [sum(counter.values()) for counter in fired] == [1, 0]
     worker.execute_until_idle()

@@ -21,7 +21,7 @@ def test_a_database_url_becomes_connection_settings() -> None:
         "PASSWORD": "p/w",
         "HOST": "db.example",
         "PORT": "6543",
-        "OPTIONS": {"sslmode": "require", "prepare_threshold": 0},
+        "OPTIONS": {"sslmode": "require"},
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
     }
@@ -30,12 +30,7 @@ def test_a_database_url_becomes_connection_settings() -> None:
 def test_a_database_url_may_name_a_socket_folder() -> None:
     settings = database_settings("postgres:///jobs?host=/run/postgresql&port=5433")
     assert (settings["HOST"], settings["PORT"]) == ("/run/postgresql", "5433")
-    assert settings["OPTIONS"] == {"prepare_threshold": 0}
-
-
-def test_a_database_url_may_turn_prepared_statements_off() -> None:
-    settings = database_settings("postgres://db.example/jobs?prepare_threshold=none")
-    assert settings["OPTIONS"] == {"prepare_threshold": None}
+    assert settings["OPTIONS"] == {}
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "postgres://host/", "nonsense"])
