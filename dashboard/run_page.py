@@ -16,6 +16,8 @@ from django.utils import timezone
 from jobs_platform.domain.ids import encode
 from jobs_platform.domain.lifecycle import FINAL, MOVES, Status
 from jobs_platform.models import Attempt, Event, LogLine, Run
+from jobs_platform.sdk import ports
+from jobs_platform.sdk.explanation import Explanation, Reason
 
 from .formats import SHOWN_CHARACTERS, duration_text, pairs, pretty_json, size_text
 
@@ -95,6 +97,9 @@ class RunPage:
     events: Sequence[ShownEvent]
     lines: Sequence[ShownLine]
     children: Sequence[Run]
+    reasons: Sequence[Reason] = ()
+    """Why it does not execute; of a run that is over, none."""
+    position: str = ""
     has_more: dict[str, bool] = field(default_factory=dict)
     """By name of a list: whether there is more than it shows."""
 
@@ -108,6 +113,12 @@ class RunPage:
         """When a run that waits for its queue may start, if that is not yet."""
         is_ahead = self.run.status == Status.QUEUED and self.run.run_at > timezone.now()
         return self.run.run_at if is_ahead else None
+
+
+def _position(explanation: Explanation | None) -> str:
+    if explanation is None or explanation.position is None:
+        return ""
+    return f"{explanation.position:,}{'+' if explanation.is_position_capped else ''}"
 
 
 def with_documents(runs: QuerySet[Run]) -> QuerySet[Run]:
@@ -130,10 +141,12 @@ def read_page(run: Run) -> RunPage:
         .order_by("-id")
         .only("id", "task_id", "status", "created_at")[: MAX_CHILDREN + 1]
     )
+    is_final = run.status in FINAL
+    explanation = None if is_final else ports.engine().explain(run.pk)
     return RunPage(
         run=run,
         public_id=encode("run", run.pk),
-        is_final=run.status in FINAL,
+        is_final=is_final,
         error=_error(run),
         documents=[
             document
@@ -144,6 +157,8 @@ def read_page(run: Run) -> RunPage:
         events=events,
         lines=lines,
         children=children[:MAX_CHILDREN],
+        reasons=explanation.reasons if explanation else (),
+        position=_position(explanation),
         has_more={
             "attempts": has_more_attempts,
             "events": has_more_events,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from jobs_platform.engine import queues
@@ -17,9 +18,14 @@ class PostgresControl:
         return queues.retrieve_queue(name, environment=environment)
 
     def list_queues(
-        self, *, after: str = "", limit: int = 100, environment: str | None = None
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        after: str = "",
+        limit: int = 100,
+        environment: str | None = None,
     ) -> list[QueueInfo]:
-        return queues.list_queues(after=after, limit=limit, environment=environment)
+        return queues.list_queues(names=names, after=after, limit=limit, environment=environment)
 
     def pause_queue(self, name: str, *, by: str = "", environment: str | None = None) -> QueueInfo:
         return queues.pause_queue(name, by=by, environment=environment)

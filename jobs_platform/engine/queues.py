@@ -38,10 +38,15 @@ def retrieve_queue(name: str, *, environment: str | None = None) -> QueueInfo:
 
 
 def list_queues(
-    *, after: str = "", limit: int = 100, environment: str | None = None
+    *,
+    names: Sequence[str] | None = None,
+    after: str = "",
+    limit: int = 100,
+    environment: str | None = None,
 ) -> list[QueueInfo]:
-    """Queues by name, from behind `after` on."""
-    return _read(environment, names=None, after=after, limit=limit)
+    """Queues by name, from behind `after` on, all or those of these `names`."""
+    wanted = None if names is None else list(names)
+    return _read(environment, names=wanted, after=after, limit=limit)
 
 
 def pause_queue(name: str, *, by: str = "", environment: str | None = None) -> QueueInfo:

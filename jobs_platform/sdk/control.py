@@ -18,8 +18,16 @@ class Control(Protocol):
         ...
 
     def list_queues(
-        self, *, after: str = "", limit: int = 100, environment: str | None = None
-    ) -> Sequence[QueueInfo]: ...
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        after: str = "",
+        limit: int = 100,
+        environment: str | None = None,
+    ) -> Sequence[QueueInfo]:
+        """By name; `names` that are not there are left out."""
+        ...
+
     def pause_queue(
         self, name: str, *, by: str = "", environment: str | None = None
     ) -> QueueInfo: ...
