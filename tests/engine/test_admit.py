@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
-
 import pytest
 
 from jobs_platform.domain.lifecycle import FINAL, Status
 from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.recover import recover_worker
-from jobs_platform.engine.slots import admit, admit_freed
+from jobs_platform.engine.slots import admit_freed
 from jobs_platform.engine.worker import give_back
-from jobs_platform.models import Slot
+from tests.limited import QUEUE, a_queue, claimable, let_in, slots, waiting
 from tests.world import World, completed, ended, retried
-
-QUEUE = "vendor"
-
-
-def a_queue(world: World, **facts: object) -> None:
-    columns = ["environment_id", "name", *facts]
-    values = [world.environment_id, QUEUE, *facts.values()]
-    marks = ", ".join(["%s"] * len(values))
-    world.sql(f"INSERT INTO jobs_queue ({', '.join(columns)}) VALUES ({marks})", values)
-
-
-def waiting(world: World, key: str = "", *, further: Sequence[str] = (), **options: object) -> UUID:
-    weight = options.pop("weight", 1)
-    run_id = world.trigger(**options)  # into a queue without limits: nothing is admitted yet
-    world.sql(
-        "UPDATE jobs_run SET is_claimable = false, is_waiting = true, needs_slot = true,"
-        " queue = %s, concurrency_key = %s, further_keys = %s, rate_weight = %s WHERE id = %s",
-        [QUEUE, key, list(further), weight, run_id],
-    )
-    return run_id
-
-
-def let_in(world: World, **options: object) -> int:
-    return admit(world.line, world.environment_id, QUEUE, **options)["default"]
-
-
-def claimable(world: World) -> set[UUID]:
-    return {row[0] for row in world.sql("SELECT id FROM jobs_run WHERE is_claimable")}
-
-
-def slots(world: World) -> list[tuple[str, UUID]]:
-    return sorted(Slot.objects.values_list("key", "run_id"))
 
 
 def test_no_more_runs_are_admitted_than_the_queue_may_have(world: World) -> None:
