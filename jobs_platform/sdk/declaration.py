@@ -13,7 +13,12 @@ from jobs_platform.domain.errors import InvalidTaskError, JobsError, close_match
 from jobs_platform.domain.retrying import RetryPolicy
 from jobs_platform.sdk import signature
 from jobs_platform.sdk.hooks import ARITY, Hook
-from jobs_platform.sdk.options import TaskDefaults, check_machine, check_version
+from jobs_platform.sdk.options import (
+    TaskDefaults,
+    TriggerOptions,
+    check_machine,
+    check_version,
+)
 from jobs_platform.sdk.queue import Queue, queue_name
 from jobs_platform.sdk.schema import OutputSchema, PayloadSchema, SchemaError
 from jobs_platform.sdk.signature import Signature, SignatureError
@@ -134,8 +139,7 @@ class _Declaring:
             if name in LATER:
                 self._refuse(f"the option {name} is not available yet")
             if name not in OPTIONS:
-                hint = did_you_mean(close_matches(name, OPTIONS))
-                self._refuse(f"there is no option {name!r}", hint)
+                self._refuse(f"there is no option {name!r}", _hint(name))
 
     def _id(self) -> str:
         given = self.task_id
@@ -189,3 +193,12 @@ class _Declaring:
         raise InvalidTaskError(
             task_id=str(self.task_id), place=place, reason=reason, suggestion=suggestion
         )
+
+
+def _hint(name: str) -> str:
+    """Where an option belongs that tasks do not have."""
+    if name in TriggerOptions.__annotations__:
+        return f" Each run has its own: say it at the trigger, task.trigger(payload, {name}=…)."
+    if name in Queue.__dataclass_fields__:
+        return f' It is said of a queue: @task(queue=Queue("…", {name}=…)).'
+    return did_you_mean(close_matches(name, OPTIONS))

@@ -21,7 +21,7 @@ def _complaint(value: Any, limit: int) -> str | None:
     if not value.strip():
         return "is empty"
     if len(value) > limit:
-        return f"has {len(value):,} characters, which is more than {limit:,}"
+        return f"has {len(value):,} characters, which is more than {limit:,}; take a hash of it"
     if "\0" in value or not _is_unicode(value):
         return "has characters that PostgreSQL cannot store"
     return None

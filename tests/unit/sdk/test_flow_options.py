@@ -243,3 +243,20 @@ def test_reschedule_takes_what_delay_takes(engine: RecordingEngine) -> None:
     ]
     with pytest.raises(InvalidDurationError):
         runs.reschedule(encode("run", run_id), -1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"debounce": Debounce("k", "5s")}, "task.trigger(payload, debounce=…)"),
+        ({"idempotency_key": "k"}, "task.trigger(payload, idempotency_key=…)"),
+        ({"concurrency_limit": 5}, '@task(queue=Queue("…", concurrency_limit=…))'),
+        ({"rate_limit": RateLimit(5, "1s")}, '@task(queue=Queue("…", rate_limit=…))'),
+    ],
+)
+def test_an_option_that_tasks_do_not_have_is_told_its_place(
+    engine: RecordingEngine, options: Any, words: str
+) -> None:
+    with pytest.raises(InvalidTaskError) as caught:
+        task(**options)(lambda payload: None)
+    assert words in str(caught.value)
