@@ -21,16 +21,16 @@ def admit_after_commit(
     """Give away free slots of these queues when the caller's transaction commits, and ring.
 
     For each queue the keys that may have got room or a run; None: any. Should it fail, the clock
-    does it within a second.
+    does it within a second; so it does where a transaction is managed by hand (autocommit off).
     """
     wanted = dict(queues) if isinstance(queues, Mapping) else dict.fromkeys(queues)
     if not wanted:
         return
-    if caller.in_transaction():
+    if caller.connection().in_atomic_block:
         transaction.on_commit(
             lambda: _admit(environment_id, wanted), using=DEFAULT_DB_ALIAS, robust=True
         )
-    else:
+    elif not caller.in_transaction():
         _admit(environment_id, wanted)
 
 

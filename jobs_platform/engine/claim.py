@@ -166,7 +166,7 @@ def _claimed_run(row: Row, holder: Holder) -> ClaimedRun:
         _, _, run_id, fencing_token, task_id, payload, attempt_number, max_attempts, queue,
         worker_queue, priority_seconds, tags, metadata, is_test, task_version, version, created_at,
         started_at, attempt_started_at, parent_id, root_id, batch_id, replay_of_id, schedule_id,
-        max_duration_seconds, needs_slot, concurrency_key, further_keys, _,
+        max_duration_seconds, needs_slot, concurrency_key, further_keys, idempotency_key, _,
     ) = row  # fmt: skip
     return ClaimedRun(
         id=run_id,
@@ -193,6 +193,7 @@ def _claimed_run(row: Row, holder: Holder) -> ClaimedRun:
         replay_of_id=replay_of_id,
         schedule_id=encode("sched", schedule_id) if schedule_id else None,
         max_duration_seconds=max_duration_seconds,
+        idempotency_key=idempotency_key,
         needs_slot=needs_slot,
         concurrency_keys=(concurrency_key, *further_keys) if concurrency_key else (),
     )

@@ -44,7 +44,7 @@ def _fire(line: Line, row: Row, environment_id: int) -> str | None:
     """Trigger one schedule and move it on; None when this nominal time has no new run."""
     (
         schedule_id, task_id, expression, timezone, external_id, nominal, last, now, queue, machine,
-        max_attempts, version,
+        max_attempts, version, ttl_seconds, max_duration_seconds,
     ) = row  # fmt: skip
     try:
         cron = Cron(expression, timezone=timezone)
@@ -68,6 +68,8 @@ def _fire(line: Line, row: Row, environment_id: int) -> str | None:
         worker_queue=machine,
         max_attempts=max_attempts,
         task_version=version,
+        ttl_seconds=ttl_seconds,
+        max_duration_seconds=max_duration_seconds,
     )
     is_new = True
     try:

@@ -42,6 +42,7 @@ class ClaimedRun:
     needs_slot: bool = False
     """It holds slots of its queue and its keys, which its end frees."""
     concurrency_keys: tuple[str, ...] = ()
+    idempotency_key: str | None = None
     max_duration_seconds: float | None = None
     """Of this run; without it the task's own or the project's holds."""
 

@@ -16,7 +16,10 @@ from jobs_platform.sdk.ports import Triggered, TriggerRequest
 
 
 def replay(run_id: UUID, *, payload: str | None = None) -> Triggered:
-    """A new QUEUED run with task, queue, tags and limits of an old one; its payload or another."""
+    """A new QUEUED run with task, queue, concurrency keys, tags and limits of an old one.
+
+    Its payload or another; without the delay and the idempotency key, which would be the old run's.
+    """
     with caller.translated():
         rows = Run.objects.select_related("environment").filter(id=run_id)
         old = rows.annotate(payload_text=Cast("payload", TextField())).first()
@@ -32,5 +35,9 @@ def replay(run_id: UUID, *, payload: str | None = None) -> Triggered:
         tags=tuple(old.tags),
         is_test=old.is_test,
         task_version=old.task_version,
+        ttl_seconds=old.ttl_seconds,
+        max_duration_seconds=old.max_duration_seconds,
+        concurrency_keys=(old.concurrency_key, *old.further_keys) if old.concurrency_key else (),
+        rate_weight=old.rate_weight,
     )
     return trigger(request, environment=old.environment.slug, replay_of_id=old.id)

@@ -38,6 +38,16 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='jobs.environment'),
         ),
         migrations.AddField(
+            model_name='taskdefinition',
+            name='max_duration_seconds',
+            field=models.FloatField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='taskdefinition',
+            name='ttl_seconds',
+            field=models.FloatField(blank=True, null=True),
+        ),
+        migrations.AddField(
             model_name='environment',
             name='paused_at',
             field=models.DateTimeField(blank=True, null=True),

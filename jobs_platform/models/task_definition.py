@@ -23,6 +23,8 @@ class TaskDefinition(EngineModel):
     machine = models.CharField(max_length=64)
     max_attempts = models.SmallIntegerField()
     version = models.CharField(max_length=128, null=True, blank=True)
+    ttl_seconds = models.FloatField(null=True, blank=True)
+    max_duration_seconds = models.FloatField(null=True, blank=True)
     payload_schema = models.JSONField(null=True, blank=True)
     updated_at = models.DateTimeField(db_default=Now())
 

@@ -36,6 +36,7 @@ class StoredFacts:
     batch_id: UUID | None
     replay_of_id: UUID | None
     schedule_id: str | None
+    idempotency_key: str | None = None
     max_duration_seconds: float | None = None
 
 
@@ -65,6 +66,8 @@ def facts_of(run: Run) -> StoredFacts:
         batch_id=_decoded("batch", run.batch_id),
         replay_of_id=_decoded("run", run.replay_of_id),
         schedule_id=run.schedule_id,
+        idempotency_key=run.idempotency_key,
+        max_duration_seconds=run.max_duration_seconds,
     )
 
 

@@ -86,6 +86,8 @@ class ClaimedFacts(Protocol):
     @property
     def schedule_id(self) -> str | None: ...
     @property
+    def idempotency_key(self) -> str | None: ...
+    @property
     def max_duration_seconds(self) -> float | None: ...
 
 
@@ -169,7 +171,7 @@ class Context:
                 is_replay=facts.replay_of_id is not None,
                 created_at=facts.created_at,
                 started_at=facts.started_at,
-                idempotency_key=None,
+                idempotency_key=facts.idempotency_key,
                 parent_id=_encoded("run", facts.parent_id),
                 root_id=_encoded("run", facts.root_id),
                 priority=facts.priority_seconds,

@@ -42,6 +42,7 @@ class LocalFacts:
     batch_id: UUID | None = None
     replay_of_id: UUID | None = None
     schedule_id: str | None = None
+    idempotency_key: str | None = None
     max_duration_seconds: float | None = None
 
 

@@ -126,3 +126,7 @@ def _check_strategy(option: str, value: str, known: tuple[str, ...]) -> None:
 def _check_flag(option: str, value: bool) -> None:
     if not isinstance(value, bool):
         raise InvalidOptionError(option=option, value=value, reason="is not True or False")
+
+
+UNLIMITED = Queue("any")
+"""For the definition of a queue of which nothing is said; its name means nothing."""

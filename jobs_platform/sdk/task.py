@@ -19,12 +19,11 @@ from jobs_platform.sdk.handles import BatchHandle, RunHandle, run_uuid
 from jobs_platform.sdk.hooks import Hook, Hooks
 from jobs_platform.sdk.local import LocalFacts, local_run
 from jobs_platform.sdk.options import TaskDefaults, TriggerOptions
-from jobs_platform.sdk.queue import Queue
+from jobs_platform.sdk.queue import UNLIMITED, Queue
 from jobs_platform.sdk.registry import registry
 from jobs_platform.sdk.values import Run
 
 Function = Callable[..., Any]
-_UNLIMITED = Queue("any")
 
 
 class TaskOptions(TypedDict, total=False):
@@ -189,7 +188,7 @@ class Task(Hooks):
             "line": self.line,
             "is_async": self.is_async,
             "queue": self.defaults.queue,
-            **(declared.queue or _UNLIMITED).definition(),
+            **(declared.queue or UNLIMITED).definition(),
             "machine": self.defaults.machine,
             "max_attempts": retry.max_attempts if retry else None,
             "max_duration_seconds": self.max_duration_seconds,

@@ -82,7 +82,7 @@ class Run:
     is_test: bool
     created_at: datetime
     run_at: datetime | None
-    """When it is or was next claimable; only while QUEUED."""
+    """When it is or was next claimable, or its delay is over; only while QUEUED or DELAYED."""
     started_at: datetime | None
     finished_at: datetime | None
     duration_ms: int | None
@@ -94,6 +94,13 @@ class Run:
     schedule_id: str | None = None
     replay_of_id: str | None = None
     url: str | None = None
+    idempotency_key: str | None = None
+    """As it was given; a long one as its beginning and a hash."""
+    concurrency_keys: tuple[str, ...] = ()
+    ttl_seconds: float | None = None
+    expires_at: datetime | None = None
+    """Unless it was started before; only while it is queued."""
+    max_duration_seconds: float | None = None
     attempts: tuple[Attempt, ...] = field(default=())
 
     @property

@@ -2,11 +2,11 @@
 -- task is in no live worker's code wait: it was removed, or is still to be deployed.
 -- Parameters: environment_id, limit.
 -- Returns: id, task_id, cron, timezone, external_id, next_fire_at, last_fire_at, now, queue, machine,
---   max_attempts, version.
+--   max_attempts, version, ttl_seconds, max_duration_seconds.
 -- Locks: the schedules, skipping those that another beat fires. Index: jobs_schedule_due.
 SELECT schedule.id, schedule.task_id, schedule.cron, schedule.timezone, schedule.external_id,
        schedule.next_fire_at, schedule.last_fire_at, now(), task.queue, task.machine,
-       task.max_attempts, task.version
+       task.max_attempts, task.version, task.ttl_seconds, task.max_duration_seconds
 FROM jobs_schedule AS schedule
 JOIN jobs_task_definition AS task
   ON task.environment_id = schedule.environment_id AND task.task_id = schedule.task_id

@@ -113,5 +113,5 @@ SELECT
     task_version, version, created_at, started_at,
     attempt_started_at, parent_id, root_id, batch_id,
     replay_of_id, schedule_id, max_duration_seconds,
-    needs_slot, concurrency_key, further_keys, run_at
+    needs_slot, concurrency_key, further_keys, idempotency_key, run_at
 FROM (SELECT) AS always LEFT JOIN claimed ON true

@@ -7,6 +7,7 @@ from jobs_platform.engine.environments import environment_id
 from jobs_platform.engine.read import known_tasks
 from jobs_platform.models import Queue, Schedule, TaskDefinition
 from jobs_platform.sdk.queue import Queue as DeclaredQueue
+from jobs_platform.sdk.queue import RateLimit
 from tests.engine.declaring import a_task, define
 from tests.world import World
 
@@ -62,6 +63,29 @@ def test_task_that_only_names_a_queue_does_not_lift_its_limit(world: World) -> N
     limited = a_task("z", queue=DeclaredQueue("q", 4))
     define(world, a_task("a", queue="q"), limited, a_task("zz", queue="q"))
     assert Queue.objects.get(name="q").concurrency_limit == 4
+
+
+def test_all_that_code_says_of_a_queue_is_stored(world: World) -> None:
+    rate = RateLimit(5, "1m", on_limit="refuse")
+    queue = DeclaredQueue("q", on_conflict="refuse", rate_limit=rate, max_length=7)
+    define(world, a_task("a", queue=queue))
+    row = Queue.objects.get()
+    assert (row.on_conflict, row.max_length, row.is_limited) == ("refuse", 7, True)
+    assert (row.rate_limit, row.rate_window_seconds, row.rate_on_limit) == (5, 60.0, "refuse")
+
+
+def test_limits_that_left_the_code_are_lifted_but_no_override(world: World) -> None:
+    define(world, a_task("a", queue=DeclaredQueue("q", 4, max_length=7)))
+    world.sql("UPDATE jobs_queue SET override_limit = 2")
+    define(world, a_task("a", queue=DeclaredQueue("q")))
+    row = Queue.objects.get()
+    assert (row.concurrency_limit, row.max_length, row.override_limit) == (None, None, 2)
+
+
+def test_times_of_a_task_are_part_of_its_definition(world: World) -> None:
+    define(world, a_task("a", ttl="10s", max_duration="20s"))
+    found = known_tasks()["a"]
+    assert (found["ttl_seconds"], found["max_duration_seconds"]) == (10.0, 20.0)
 
 
 def test_unchanged_schedule_keeps_its_next_time(world: World) -> None:

@@ -51,6 +51,18 @@ def test_second_run_of_a_schedule_knows_the_time_before(world: World) -> None:
     assert latest.payload["last_timestamp"].replace("Z", "+00:00") == first.isoformat()
 
 
+def test_scheduled_run_has_the_times_of_its_task_and_waits_in_a_limited_queue(world: World) -> None:
+    due_schedule(world)
+    world.sql("UPDATE jobs_task_definition SET ttl_seconds = 9, max_duration_seconds = 8")
+    world.sql("UPDATE jobs_queue SET concurrency_limit = 1, max_length = 1, paused_at = now()")
+    fire_due(world.line, environment_id=world.environment_id)
+    run = Run.objects.get()
+    assert (run.ttl_seconds, run.max_duration_seconds, run.is_waiting) == (9.0, 8.0, True)
+    world.sql("UPDATE jobs_schedule SET next_fire_at = now() - interval '1 second'")
+    fire_due(world.line, environment_id=world.environment_id)
+    assert Run.objects.count() == 2, "a schedule fires into a full queue"
+
+
 def test_schedule_that_is_not_due_does_not_fire(world: World) -> None:
     define(world, a_task(cron="0 0 1 1 *"))
     assert fire(world) == {}

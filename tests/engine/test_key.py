@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.cancel import cancel
 from jobs_platform.engine.key import reset_key
+from jobs_platform.engine.read import retrieve
 from jobs_platform.engine.trigger import trigger, trigger_batch
 from jobs_platform.models import Batch, Run
 from jobs_platform.sdk.ports import KeyClaim, Triggered
@@ -45,6 +46,16 @@ def test_second_trigger_with_a_key_gets_the_first_run(world: World) -> None:
     assert (row.idempotency_key, row.held_key, row.payload) == ("k", "global:k", {})
     assert world.bell.rings == [("default", 1)]
     world.check()
+
+
+def test_key_is_shown_by_the_run_and_handed_out_with_its_claim(world: World) -> None:
+    answer = keyed(concurrency_keys=("a", "b"), ttl_seconds=60.0, max_duration_seconds=7.0)
+    run = retrieve(answer.id)
+    assert (run.idempotency_key, run.concurrency_keys) == ("k", ("a", "b"))
+    assert (run.ttl_seconds, run.max_duration_seconds) == (60.0, 7.0)
+    assert run.expires_at > run.created_at
+    claimed = world.claim_one()
+    assert (claimed.idempotency_key, claimed.max_duration_seconds) == ("k", 7.0)
 
 
 def test_keys_of_other_tasks_and_environments_are_others(world: World) -> None:

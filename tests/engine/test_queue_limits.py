@@ -53,6 +53,20 @@ def test_run_of_a_limited_or_paused_queue_waits(
     world.check()
 
 
+def test_transaction_managed_by_hand_leaves_admission_to_the_clock(world: World) -> None:
+    make_queue(world, concurrency_limit=1)
+    connection = transaction.get_connection()
+    connection.set_autocommit(False)
+    try:
+        ids = [world.trigger(queue="q"), world.trigger(queue="r", concurrency_keys=("a",))]
+        changed = world.trigger(queue="q", queue_limits=Queue("q", 5))
+        connection.commit()
+        assert {place(world, run_id) for run_id in [*ids, changed]} == {"is_waiting"}
+    finally:
+        connection.rollback()
+        connection.set_autocommit(True)
+
+
 def test_run_of_a_queue_without_limits_is_claimable(world: World) -> None:
     make_queue(world, key_concurrency_limit=3)
     run_id = world.trigger(queue="q")

@@ -9,6 +9,7 @@ from jobs_platform.domain.ids import new_uuid
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.environments import environment_id
 from jobs_platform.engine.replay import replay
+from jobs_platform.sdk.ports import KeyClaim
 from tests.world import World, ended, rolled_back
 
 TEXT = '{"n": 1e20, "a": "\\u00e9",  "a": 2}'
@@ -35,6 +36,21 @@ def test_replay_repeats_what_was_asked_verbatim(world: World) -> None:
     assert row.status == Status.QUEUED
     ((payload,),) = world.sql("SELECT payload::text FROM jobs_run WHERE id = %s", [new.id])
     assert payload == TEXT
+
+
+def test_replay_keeps_keys_and_limits_but_neither_delay_nor_idempotency_key(world: World) -> None:
+    old = world.trigger(
+        delay_seconds=60.0,
+        ttl_seconds=5.0,
+        max_duration_seconds=6.0,
+        concurrency_keys=("a", "b"),
+        rate_weight=3,
+        idempotency=KeyClaim("k", "global:k", 60.0),
+    )
+    row = world.row(replay(old).id)
+    assert (row.status, row.needs_slot, row.idempotency_key) == (Status.QUEUED, True, None)
+    assert (row.concurrency_key, row.further_keys, row.rate_weight) == ("a", ["b"], 3)
+    assert (row.ttl_seconds, row.max_duration_seconds, row.replay_of_id) == (5.0, 6.0, old)
 
 
 def test_replay_leaves_the_old_run_as_it_is(world: World) -> None:
