@@ -37,7 +37,7 @@ def test_the_snippets_run_one_after_another(
     forgetful_registry: None,
 ) -> None:
     *snippets, settings = pages.blocks(README, "python")
-    assert len(snippets) == 3
+    assert len(snippets) == 4
     assert settings.startswith("INSTALLED_APPS")
     names: dict[str, Any] = {}
     try:
