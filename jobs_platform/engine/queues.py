@@ -7,6 +7,7 @@ may start beside it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -25,8 +26,9 @@ from jobs_platform.sdk.queue_info import EnvironmentPause, QueueInfo
 COUNTED = 100_000
 """How many runs are counted for a queue; for claimable ones, how many of the environment."""
 RUNS_PER_BATCH = 2_000
-MAX_ROUNDS = 5
-"""Of settling: each catches what was claimed while the one before went on."""
+MAX_ROUNDS = 10
+_CLAIM_SECONDS = 0.02
+"""A claim that is under way is over by then."""
 
 
 def retrieve_queue(name: str, *, environment: str | None = None) -> QueueInfo:
@@ -110,12 +112,14 @@ def settle(environment_id: int, name: str) -> None:
     """
     queue = {"environment_id": environment_id, "queue": name}
     for _ in range(MAX_ROUNDS):
-        adopted = caller.execute("adopt_attempts", queue)
-        held = 0
-        while batch := caller.execute("hold_claimable", queue | {"limit": RUNS_PER_BATCH}):
-            held += len(batch)
-        if not adopted and not held:
+        while caller.execute("hold_claimable", queue | {"limit": RUNS_PER_BATCH}):
+            pass
+        # What is claimable still is being claimed just now: it is to be counted when it executes.
+        is_being_claimed = caller.execute("is_unheld", queue)[0][0]
+        caller.execute("adopt_attempts", queue)
+        if not is_being_claimed:
             break
+        threading.Event().wait(_CLAIM_SECONDS)
     admit_after_commit(environment_id, [name])
 
 

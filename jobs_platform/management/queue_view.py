@@ -10,7 +10,7 @@ from jobs_platform.domain.durations import to_text
 from jobs_platform.management.terminal import Terminal, local_time
 from jobs_platform.sdk.queue_info import EnvironmentPause, QueueInfo
 
-COLUMNS = ("QUEUE", "RUNNING", "QUEUED", "LIMIT", "EACH KEY", "RATE", "STATE")
+COLUMNS = ("QUEUE", "RUNNING", "IN LINE", "LIMIT", "EACH KEY", "RATE", "STATE")
 
 
 def table_row(queue: QueueInfo) -> Sequence[object]:

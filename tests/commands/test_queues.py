@@ -23,7 +23,7 @@ def mail(world: World) -> World:
 def test_queues_are_listed(manage: Manage, mail: World) -> None:
     make(mail, "reports")
     header, first, second = manage("queues").out.splitlines()
-    assert header.split()[:4] == ["QUEUE", "RUNNING", "QUEUED", "LIMIT"]
+    assert header.split()[:5] == ["QUEUE", "RUNNING", "IN", "LINE", "LIMIT"]
     assert first.split() == [MAIL, "1", "4", "2"]
     assert second.split() == ["reports", "0", "0"]
     page = manage("queues", "list", "--limit", "1", "--json").json
