@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, TypedDict, cast
 
-from jobs_platform.domain.configuration import DEFAULT_WORKER_QUEUE, MACHINES, Configuration
+from jobs_platform.domain.configuration import DEFAULT_WORKER_QUEUE, Configuration
 from jobs_platform.domain.durations import Duration, to_seconds
 from jobs_platform.domain.errors import InvalidOptionError, close_matches, did_you_mean
 from jobs_platform.domain.payloads import to_json
 from jobs_platform.domain.retrying import check_max_attempts
 from jobs_platform.domain.tags import check_tags
+from jobs_platform.sdk import ports
 from jobs_platform.sdk.context import current_run
 from jobs_platform.sdk.debounce import Debounce
 from jobs_platform.sdk.idempotency import DEFAULT_TTL_SECONDS, AnyKey, scoped
@@ -32,8 +33,11 @@ MAX_RATE_WEIGHT = 32_767
 MIN_KEY_TTL_SECONDS = 0.001
 
 _NOT_WITH_DEBOUNCE = {
-    "delay": "is the affair of the Debounce, which has a delay of its own",
-    "idempotency_key": "cannot be together with debounce: the second trigger would be two things",
+    "delay": "cannot be together with debounce, which has a delay of its own",
+    "idempotency_key": (
+        "cannot be together with debounce: with the key a second trigger changes nothing,"
+        " with debounce it pushes the run back; choose one"
+    ),
 }
 
 
@@ -99,9 +103,7 @@ def request(
     weight = _rate_weight(given.get("rate_weight"))
     _check_against(limits, keys, weight)
     machine = check_machine(given.get("machine")) or defaults.machine or configuration.machine
-    attempts = given.get("max_attempts")
-    if attempts is not None:
-        check_max_attempts(attempts)
+    attempts = _max_attempts(given.get("max_attempts"))
     parent_id, root_id = _ancestors(environment_of(options))
     return TriggerRequest(
         task_id=task_id,
@@ -118,11 +120,7 @@ def request(
         ttl_seconds=(
             check_ttl(given.get("ttl")) or defaults.ttl_seconds or configuration.ttl_seconds or None
         ),
-        max_duration_seconds=(
-            check_max_duration(given.get("max_duration"))
-            or defaults.max_duration_seconds
-            or configuration.max_duration_seconds
-        ),
+        max_duration_seconds=_max_duration(given, defaults, configuration),
         concurrency_keys=keys,
         rate_weight=weight,
         idempotency=_key_claim(given),
@@ -170,7 +168,8 @@ def check_concurrency_keys(keys: str | Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(keys, str):
         keys = (keys,)
     elif not isinstance(keys, list | tuple):
-        _refuse("concurrency_key", keys, "is neither text nor a list of texts")
+        reason = "is neither text nor a list of texts; str(…) makes a key of a number"
+        _refuse("concurrency_key", keys, reason)
     elif not keys:
         _refuse("concurrency_key", keys, "is empty; leave it out where there is no key")
     limit = MAX_CONCURRENCY_KEY_LENGTH
@@ -181,11 +180,12 @@ def check_concurrency_keys(keys: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def check_machine(machine: str | None) -> str | None:
-    """`machine` when it is a preset, or None."""
-    if machine is None or machine in MACHINES:
+    """`machine` when it is a preset or the project's own, or None."""
+    known = ports.configuration().machines
+    if machine is None or machine in known:
         return machine
-    hint = did_you_mean(close_matches(str(machine), MACHINES))
-    reason = f"is not one of {', '.join(MACHINES)}"
+    hint = did_you_mean(close_matches(str(machine), known))
+    reason = f"is not one of {', '.join(known)}"
     raise InvalidOptionError(option="machine", value=machine, reason=reason, suggestion=hint)
 
 
@@ -223,8 +223,8 @@ def _check_against(queue: Queue | None, keys: tuple[str, ...], weight: int) -> N
     if queue is None:
         return
     if len(keys) > 1 and queue.on_conflict != "wait":
-        reason = f"has several keys, but queue {queue.name!r} has a strategy for one that is busy"
-        _refuse("concurrency_key", keys, f"{reason} (on_conflict={queue.on_conflict!r})")
+        reason = f"has several keys, but queue {queue.name!r} has on_conflict={queue.on_conflict!r}"
+        _refuse("concurrency_key", keys, f"{reason}, which takes one; pass one, or let it wait")
     if queue.rate_limit and weight > queue.rate_limit.limit:
         reason = f"is more than the rate limit {queue.rate_limit.limit} of queue {queue.name!r}"
         _refuse("rate_weight", weight, f"{reason}: the run could never start")
@@ -238,6 +238,17 @@ def _key_claim(given: TriggerOptions) -> KeyClaim | None:
     if ttl is not None:
         ttl_seconds = to_seconds(ttl, name="idempotency_key_ttl", minimum=MIN_KEY_TTL_SECONDS)
     return KeyClaim(key.shown, key.held, ttl_seconds)
+
+
+def _max_attempts(attempts: int | None) -> int | None:
+    return None if attempts is None else check_max_attempts(attempts)
+
+
+def _max_duration(
+    given: TriggerOptions, defaults: TaskDefaults, configuration: Configuration
+) -> float | None:
+    own = check_max_duration(given.get("max_duration"))
+    return own or defaults.max_duration_seconds or configuration.max_duration_seconds
 
 
 def _delay(delay: Duration | datetime | None) -> Delay:

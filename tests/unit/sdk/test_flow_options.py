@@ -260,3 +260,14 @@ def test_an_option_that_tasks_do_not_have_is_told_its_place(
     with pytest.raises(InvalidTaskError) as caught:
         task(**options)(lambda payload: None)
     assert words in str(caught.value)
+
+
+def test_a_machine_of_the_projects_own_may_be_asked_for(
+    plain: Any, engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Configuration.from_mapping({"MACHINES": {"gpu": {"cpu": 8, "memory_gb": 64}}})
+    monkeypatch.setattr(ports._platform, "configuration", own)
+    plain.trigger(1, machine="gpu")
+    assert engine.requests[-1].worker_queue == "gpu"
+    with pytest.raises(InvalidOptionError, match=r"is not one of .*, gpu"):
+        plain.trigger(1, machine="cpu")
