@@ -373,6 +373,7 @@ class Migration(migrations.Migration):
                     "environment",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
                         to="jobs.environment",

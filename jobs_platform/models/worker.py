@@ -15,7 +15,7 @@ class Worker(EngineModel):
 
     id = models.AutoField(primary_key=True)
     environment = models.ForeignKey(
-        Environment, models.CASCADE, db_constraint=False, related_name="+"
+        Environment, models.CASCADE, db_constraint=False, db_index=False, related_name="+"
     )
     name = models.TextField()
     worker_queues = ArrayField(models.TextField())
