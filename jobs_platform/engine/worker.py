@@ -74,16 +74,21 @@ def give_back_unknown(
     worker_id: int,
     slot: int,
     *,
-    known: Sequence[UUID],
+    known: Sequence[tuple[UUID, int]],
     known_hook_calls: Sequence[UUID] = (),
 ) -> int:
-    """Give back what this slot claimed and never learnt of: a reply was lost."""
+    """Give back what this slot claimed and never learnt of: a reply was lost.
+
+    `known` are attempts, by run and token: of a run that it has finished for a retry the slot may
+    have claimed the next attempt, too.
+    """
     with line.transaction():
         release_hook_calls_of_slot(line, worker_id, slot, known=known_hook_calls)
         claims = line.execute("claims_of_slot", {"worker_id": worker_id, "slot": slot})
-        gone = [row[0] for row in claims if not set(row[1]) & set(known)]
-        attempts = [pair for row in claims for pair in zip(row[1], row[2], strict=True)]
-        given_back = give_back(line, [pair for pair in attempts if pair[0] not in set(known)])
+        held = {row[0]: list(zip(row[1], row[2], strict=True)) for row in claims}
+        gone = [number for number, attempts in held.items() if not set(attempts) & set(known)]
+        unknown = [pair for attempts in held.values() for pair in attempts if pair not in known]
+        given_back = give_back(line, unknown)
         if gone:
             arrays = {
                 "worker_ids": [worker_id] * len(gone),

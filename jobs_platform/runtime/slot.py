@@ -309,7 +309,7 @@ class Slot:
             self._line,
             self.holder.worker_id,
             self.holder.slot,
-            known=[outcome.run_id for outcome in outcomes],
+            known=[(outcome.run_id, outcome.fencing_token) for outcome in outcomes],
             known_hook_calls=self._hooks.known_ids,
         )
         self._is_sure = True

@@ -105,7 +105,12 @@ def test_known_runs_of_a_claim_stay_while_the_unknown_go_back(world: World) -> N
     ids = world.trigger_many(3)
     known, *_ = world.claim(limit=3)
     holder = world.holder
-    assert give_back_unknown(world.line, holder.worker_id, holder.slot, known=[known.id]) == 2
+    assert (
+        give_back_unknown(
+            world.line, holder.worker_id, holder.slot, known=[(known.id, known.fencing_token)]
+        )
+        == 2
+    )
     assert [world.status(run_id) for run_id in ids] == [
         Status.EXECUTING,
         Status.QUEUED,
@@ -133,3 +138,15 @@ def test_runs_behind_a_stuck_one_go_back_for_its_slot(world: World) -> None:
     other = give_back_behind(world.line, holder.worker_id, slot=holder.slot, number=2, started=0)
     assert (again, other) == (0, 0)
     world.check()
+
+
+def test_next_attempt_of_a_known_run_is_unknown(world: World) -> None:
+    """The reply that was lost said both: the retry is written, and claimed again."""
+    run = world.executing()
+    world.exchange([retried(run)])
+    (again,) = world.claim()
+    assert again.id == run.id
+    holder, known = world.holder, [(run.id, run.fencing_token)]
+    assert give_back_unknown(world.line, holder.worker_id, holder.slot, known=known) == 1
+    assert world.status(run.id) == Status.QUEUED
+    assert world.claims() == []

@@ -171,13 +171,13 @@ class EngineMachine(RuleBasedStateMachine):
         held, number = slot.held, slot.number
         self._exchange(slot, written, limit, is_heard=False)
         slot.held, slot.number = held, number
-        known = {paper[0] for paper in held}
-        given_back = give_back_unknown(self.line, *slot.key, known=sorted(known))
+        known = set(held)
+        given_back = give_back_unknown(self.line, *slot.key, known=held)
         self.model.release_slot(*slot.key)
         expected = 0
         for key, papers in self.model.claims_of(*slot.key).items():
-            expected += len(self.model.give_back([p for p in papers if p[0] not in known]))
-            if not known & {run_id for run_id, _ in papers}:
+            expected += len(self.model.give_back([p for p in papers if p not in known]))
+            if not known & set(papers):
                 del self.model.claims[key]
         assert given_back == expected
         self._exchange(slot, written, 0)
