@@ -2,7 +2,6 @@
 
 import django.contrib.postgres.fields
 import django.contrib.postgres.functions
-import django.contrib.postgres.indexes
 import django.db.models.deletion
 import jobs_platform.domain.lifecycle
 from django.db import migrations, models
@@ -256,7 +255,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="run",
-            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(("is_waiting", True), models.Q(("further_keys", []), _negated=True)), fields=["further_keys"], name="jobs_run_waiting_further"),
+            index=models.Index(condition=models.Q(("is_waiting", True), models.Q(("further_keys", []), _negated=True)), fields=["environment", "queue", "run_at"], name="jobs_run_waiting_further"),
         ),
-        migrations.RunSQL(functions("jobs_admit"), "DROP FUNCTION IF EXISTS jobs_admit, jobs_next_turn, jobs_admit_keyless, jobs_admit_next, jobs_rate_room"),
+        migrations.RunSQL(functions("jobs_admit"), "DROP FUNCTION IF EXISTS jobs_admit, jobs_queue_room, jobs_next_turns, jobs_admit_keys, jobs_admit_next, jobs_rate_room"),
     ]

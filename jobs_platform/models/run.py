@@ -179,8 +179,8 @@ class Run(EngineModel):
                 name="jobs_run_waiting",
                 condition=Q(is_waiting=True),
             ),
-            GinIndex(
-                fields=["further_keys"],
+            models.Index(
+                fields=["environment", "queue", "run_at"],
                 name="jobs_run_waiting_further",
                 condition=Q(is_waiting=True) & ~Q(further_keys=[]),
             ),

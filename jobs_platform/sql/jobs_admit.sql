@@ -27,37 +27,52 @@ BEGIN
 END
 $function$;
 
--- The next waiting run of a key, if the key has room: its slots are taken, the run is locked, and still
--- to be made claimable. `picked` are runs of this admission.
-CREATE OR REPLACE FUNCTION jobs_admit_next(known jobs_queue, a_key text, rate_room bigint, picked uuid[])
-RETURNS TABLE (run_id uuid, weight smallint) LANGUAGE plpgsql AS $function$
+-- The next waiting run of a key becomes claimable, if the key has room; of a run with further keys all
+-- must have, which is looked for among the oldest hundred. No row: none.
+CREATE OR REPLACE FUNCTION jobs_admit_next(known jobs_queue, a_key text, rate_room bigint)
+RETURNS TABLE (in_worker_queue text, weight smallint) LANGUAGE plpgsql AS $function$
 DECLARE
     key_limit integer := coalesce(known.key_concurrency_limit, 1);
+    busy text[];
     chosen record;
 BEGIN
-    IF a_key <> '' AND (
-        SELECT count(*) FROM jobs_slot AS slot
-        WHERE slot.environment_id = known.environment_id AND slot.queue = known.name
-          AND slot.key = a_key
-    ) >= key_limit THEN
-        RETURN;
-    END IF;
-    SELECT run.id, run.rate_weight, run.version, run.further_keys INTO chosen
+    SELECT run.id, run.worker_queue, run.rate_weight, run.version, run.further_keys INTO chosen
     FROM jobs_run AS run
     WHERE run.environment_id = known.environment_id AND run.queue = known.name AND run.is_waiting
       AND run.concurrency_key = a_key AND run.run_at <= now()
       AND (run.expires_at IS NULL OR run.expires_at > now())
-      AND run.id <> ALL(picked)
-      AND NOT EXISTS (
-          SELECT FROM unnest(run.further_keys) AS further (key)
-          WHERE (SELECT count(*) FROM jobs_slot AS slot
-                 WHERE slot.environment_id = known.environment_id AND slot.queue = known.name
-                   AND slot.key = further.key) >= key_limit
-      )
+      AND (a_key = '' OR key_limit > (
+          SELECT count(*) FROM jobs_slot AS slot
+          WHERE slot.environment_id = known.environment_id AND slot.queue = known.name
+            AND slot.key = a_key
+      ))
     ORDER BY run.run_at, run.id
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED;
-    IF NOT FOUND OR chosen.rate_weight > rate_room THEN
+    IF chosen.further_keys <> '{}' THEN
+        busy := ARRAY(
+            SELECT slot.key FROM jobs_slot AS slot
+            WHERE slot.environment_id = known.environment_id AND slot.queue = known.name
+              AND slot.key <> '' GROUP BY slot.key HAVING count(*) >= key_limit
+        );
+        IF chosen.further_keys && busy THEN
+            SELECT run.id, run.worker_queue, run.rate_weight, run.version, run.further_keys INTO chosen
+            FROM jobs_run AS run
+            WHERE run.id = ANY(ARRAY(
+                SELECT oldest.id FROM jobs_run AS oldest
+                WHERE oldest.environment_id = known.environment_id AND oldest.queue = known.name
+                  AND oldest.is_waiting AND oldest.concurrency_key = a_key
+                ORDER BY oldest.run_at, oldest.id LIMIT 100
+            ))
+              AND run.is_waiting AND run.run_at <= now()
+              AND (run.expires_at IS NULL OR run.expires_at > now())
+              AND NOT run.further_keys && busy
+            ORDER BY run.run_at, run.id
+            LIMIT 1
+            FOR NO KEY UPDATE SKIP LOCKED;
+        END IF;
+    END IF;
+    IF chosen.id IS NULL OR chosen.rate_weight > rate_room THEN
         RETURN;
     END IF;
     INSERT INTO jobs_slot (environment_id, queue, key, run_id)
@@ -70,49 +85,131 @@ BEGIN
                 chosen.id, chosen.version, chosen.rate_weight)
         ON CONFLICT DO NOTHING;
     END IF;
-    run_id := chosen.id;
+    UPDATE jobs_run AS run SET is_waiting = false, is_claimable = true, needs_slot = true
+    WHERE run.id = chosen.id;
+    in_worker_queue := chosen.worker_queue;
     weight := chosen.rate_weight;
     RETURN NEXT;
 END
 $function$;
 
--- The oldest waiting runs without a key, as many as there is room for: the bulk way where they have no
--- competitors. Their slots are taken, they are locked, and still to be made claimable.
-CREATE OR REPLACE FUNCTION jobs_admit_keyless(known jobs_queue, room integer)
-RETURNS uuid[] LANGUAGE sql AS $function$
-    WITH chosen AS (
-        SELECT run.id FROM jobs_run AS run
-        WHERE run.environment_id = known.environment_id AND run.queue = known.name
-          AND run.is_waiting AND run.concurrency_key = '' AND run.run_at <= now()
-          AND (run.expires_at IS NULL OR run.expires_at > now())
-        ORDER BY run.run_at, run.id
+-- The bulk way for keys that do not compete: the oldest waiting runs of each become claimable, as many
+-- as it has room for; keyless ones as many as there is room at all. One row without a worker queue, and
+-- nothing is done: some of them have further keys, which may compete.
+CREATE OR REPLACE FUNCTION jobs_admit_keys(known jobs_queue, keys text[], room integer)
+RETURNS TABLE (in_worker_queue text, admitted bigint) LANGUAGE plpgsql AS $function$
+BEGIN
+    RETURN QUERY
+    WITH line AS MATERIALIZED (
+        SELECT wanted.key, CASE WHEN wanted.key = '' THEN room
+            ELSE least(room, coalesce(known.key_concurrency_limit, 1) - (
+                SELECT count(*) FROM jobs_slot AS slot
+                WHERE slot.environment_id = known.environment_id AND slot.queue = known.name
+                  AND slot.key = wanted.key
+            )) END AS key_room
+        FROM unnest(keys) AS wanted (key)
+    ), chosen AS MATERIALIZED (
+        SELECT oldest.id, line.key, oldest.has_further
+        FROM line CROSS JOIN LATERAL (
+            SELECT run.id, run.further_keys <> '{}' AS has_further FROM jobs_run AS run
+            WHERE run.environment_id = known.environment_id AND run.queue = known.name
+              AND run.is_waiting AND run.concurrency_key = line.key AND run.run_at <= now()
+              AND (run.expires_at IS NULL OR run.expires_at > now())
+            ORDER BY run.run_at, run.id
+            LIMIT greatest(line.key_room, 0)
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS oldest
         LIMIT room
-        FOR NO KEY UPDATE SKIP LOCKED
+    ), simple AS (
+        SELECT id, key FROM chosen WHERE NOT EXISTS (SELECT FROM chosen WHERE has_further)
     ), held AS (
         INSERT INTO jobs_slot (environment_id, queue, key, run_id)
-        SELECT known.environment_id, known.name, '', id FROM chosen
+        SELECT known.environment_id, known.name, '', id FROM simple
+        UNION ALL SELECT known.environment_id, known.name, key, id FROM simple WHERE key <> ''
         ON CONFLICT DO NOTHING
+    ), claimable AS (
+        UPDATE jobs_run AS run SET is_waiting = false, is_claimable = true, needs_slot = true
+        WHERE run.id = ANY(ARRAY(SELECT id FROM simple))
+        RETURNING run.worker_queue
     )
-    SELECT coalesce(array_agg(id), '{}') FROM chosen
+    SELECT claimable.worker_queue::text, count(*) FROM claimable GROUP BY claimable.worker_queue
+    UNION ALL SELECT NULL, NULL WHERE EXISTS (SELECT FROM chosen WHERE has_further);
+END
 $function$;
 
--- The waiting key that has its turn after this one; NULL after the last.
-CREATE OR REPLACE FUNCTION jobs_next_turn(an_environment integer, a_queue text, after text)
-RETURNS text LANGUAGE plpgsql STABLE AS $function$
+-- The next waiting keys with room that have their turn after this one (NULL: from the first on), at
+-- most so many; fewer than that: there are no others behind them.
+CREATE OR REPLACE FUNCTION jobs_next_turns(known jobs_queue, after text, wanted integer)
+RETURNS text[] LANGUAGE plpgsql AS $function$
 DECLARE
-    turn text;
+    key_limit integer := coalesce(known.key_concurrency_limit, 1);
 BEGIN
-    IF after IS NULL THEN
-        SELECT run.concurrency_key INTO turn FROM jobs_run AS run
-        WHERE run.environment_id = an_environment AND run.queue = a_queue AND run.is_waiting
-        ORDER BY run.concurrency_key LIMIT 1;
-    ELSE
-        SELECT run.concurrency_key INTO turn FROM jobs_run AS run
-        WHERE run.environment_id = an_environment AND run.queue = a_queue AND run.is_waiting
-          AND run.concurrency_key > after
-        ORDER BY run.concurrency_key LIMIT 1;
+    RETURN ARRAY(
+        WITH RECURSIVE line AS (
+            SELECT first.key, room.is_there, room.is_there::integer AS found
+            FROM (
+                (SELECT run.concurrency_key AS key FROM jobs_run AS run
+                 WHERE run.environment_id = known.environment_id AND run.queue = known.name
+                   AND run.is_waiting AND after IS NULL
+                 ORDER BY run.concurrency_key LIMIT 1)
+                UNION ALL
+                (SELECT run.concurrency_key FROM jobs_run AS run
+                 WHERE run.environment_id = known.environment_id AND run.queue = known.name
+                   AND run.is_waiting AND run.concurrency_key > after
+                 ORDER BY run.concurrency_key LIMIT 1)
+            ) AS first CROSS JOIN LATERAL (
+                SELECT first.key = '' OR key_limit > (
+                    SELECT count(*) FROM jobs_slot AS slot
+                    WHERE slot.environment_id = known.environment_id AND slot.queue = known.name
+                      AND slot.key = first.key
+                ) AS is_there
+            ) AS room
+            UNION ALL
+            SELECT next.key, room.is_there, line.found + room.is_there::integer
+            FROM line CROSS JOIN LATERAL (
+                SELECT run.concurrency_key AS key FROM jobs_run AS run
+                WHERE run.environment_id = known.environment_id AND run.queue = known.name
+                  AND run.is_waiting AND run.concurrency_key > line.key
+                ORDER BY run.concurrency_key LIMIT 1
+            ) AS next CROSS JOIN LATERAL (
+                SELECT key_limit > (
+                    SELECT count(*) FROM jobs_slot AS slot
+                    WHERE slot.environment_id = known.environment_id AND slot.queue = known.name
+                      AND slot.key = next.key
+                ) AS is_there
+            ) AS room
+            WHERE line.found < wanted
+        )
+        SELECT line.key FROM line WHERE line.is_there ORDER BY line.key
+    );
+END
+$function$;
+
+-- How much more a queue with this limit may let go now.
+CREATE OR REPLACE FUNCTION jobs_queue_room(known jobs_queue, queue_limit integer)
+RETURNS integer LANGUAGE plpgsql AS $function$
+DECLARE
+    taken integer;
+    has_adopted boolean;
+BEGIN
+    SELECT count(*), bool_or(slot.attempt_number IS NOT NULL) INTO taken, has_adopted
+    FROM jobs_slot AS slot
+    WHERE slot.environment_id = known.environment_id AND slot.queue = known.name AND slot.key = '';
+    IF has_adopted THEN
+        -- Attempts that were live when the queue got its limit free no slot by themselves.
+        WITH freed AS (
+            DELETE FROM jobs_slot AS slot
+            WHERE slot.environment_id = known.environment_id AND slot.queue = known.name
+              AND slot.key = '' AND slot.attempt_number IS NOT NULL
+              AND (EXISTS (SELECT FROM jobs_attempt AS attempt
+                           WHERE attempt.run_id = slot.run_id
+                             AND attempt.number = slot.attempt_number)
+                   OR NOT EXISTS (SELECT FROM jobs_run AS run WHERE run.id = slot.run_id))
+            RETURNING 1
+        )
+        SELECT taken - count(*) INTO taken FROM freed;
     END IF;
-    RETURN turn;
+    RETURN queue_limit - taken;
 END
 $function$;
 
@@ -121,11 +218,15 @@ $function$;
 -- Parameters: an_environment, a_queue, at_most (runs), freed (keys that may have got room; NULL: any).
 -- Returns: for each worker queue how many runs became claimable.
 -- Order: keys take turns, the next one after `served_key` first; within a key the oldest run_at. Where
---   only keys are limited they do not compete, and only the freed ones are looked at.
+--   only keys are limited, and each run has one, they do not compete: only the freed ones are looked at.
 -- Locks: the queue's row, then the admitted runs, skipping those that somebody else is changing.
 CREATE OR REPLACE FUNCTION jobs_admit(
     an_environment integer, a_queue text, at_most integer, freed text[]
-) RETURNS TABLE (in_worker_queue text, admitted bigint) LANGUAGE plpgsql AS $function$
+) RETURNS TABLE (in_worker_queue text, admitted bigint) LANGUAGE plpgsql
+-- The statements are written for their indexes, and statistics lag behind a queue.
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $function$
 DECLARE
     known jobs_queue%ROWTYPE;
     queue_limit integer;
@@ -134,15 +235,16 @@ DECLARE
     rate_room bigint;
     next_at timestamptz;
     look_at timestamptz;
+    wanted integer;
     turns text[];
-    position integer := 0;
     turn text;
+    after text;
     served text;
-    found_run uuid;
-    found_weight smallint;
-    picked uuid[] := '{}';
+    chosen record;
+    chosen_queues text[] := '{}';
     was_any boolean := false;
     is_round boolean := false;
+    is_bulk boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN;  -- what it counts would be older than its lock: left to the clock
@@ -156,77 +258,81 @@ BEGIN
     queue_limit := coalesce(known.override_limit, known.concurrency_limit);
     has_rate := known.rate_limit IS NOT NULL;
     IF queue_limit IS NOT NULL THEN
-        -- Attempts that were live when the queue got its limit free no slot by themselves.
-        DELETE FROM jobs_slot AS slot
-        WHERE slot.environment_id = an_environment AND slot.queue = a_queue AND slot.key = ''
-          AND slot.attempt_number IS NOT NULL
-          AND (EXISTS (SELECT FROM jobs_attempt AS attempt
-                       WHERE attempt.run_id = slot.run_id AND attempt.number = slot.attempt_number)
-               OR NOT EXISTS (SELECT FROM jobs_run AS run WHERE run.id = slot.run_id));
-        SELECT least(room, queue_limit - count(*)) INTO room FROM jobs_slot AS slot
-        WHERE slot.environment_id = an_environment AND slot.queue = a_queue AND slot.key = '';
+        room := least(room, jobs_queue_room(known, queue_limit));
     END IF;
-    IF has_rate AND NOT known.rate_per_key THEN
+    IF NOT has_rate THEN
+        IF room <= 0 THEN
+            RETURN;
+        END IF;
+        IF queue_limit IS NULL THEN
+            turns := coalesce(freed, jobs_next_turns(known, NULL, room));
+            -- The order is the index's alone, so that no other one is thought to be as good.
+            PERFORM FROM jobs_run AS run
+            WHERE run.environment_id = an_environment AND run.queue = a_queue
+              AND run.is_waiting AND run.further_keys <> '{}'
+            ORDER BY run.run_at LIMIT 1;
+            is_bulk := NOT FOUND;
+        ELSE
+            turns := ARRAY['']; -- unless there are keys
+            is_bulk := NOT EXISTS (
+                SELECT FROM jobs_run AS run
+                WHERE run.environment_id = an_environment AND run.queue = a_queue
+                  AND run.is_waiting AND run.concurrency_key > '');
+        END IF;
+        IF is_bulk THEN
+            FOR chosen IN SELECT * FROM jobs_admit_keys(known, turns, room) LOOP
+                is_bulk := chosen.in_worker_queue IS NOT NULL;
+                EXIT WHEN NOT is_bulk;
+                in_worker_queue := chosen.in_worker_queue;
+                admitted := chosen.admitted;
+                RETURN NEXT;
+            END LOOP;
+        END IF;
+        IF is_bulk THEN
+            RETURN;
+        END IF;
+    ELSIF NOT known.rate_per_key THEN
         SELECT rate.room, rate.next_at INTO rate_room, look_at FROM jobs_rate_room(known, '') AS rate;
     END IF;
-    IF queue_limit IS NULL AND NOT has_rate AND freed IS NOT NULL THEN
-        turns := ARRAY(
-            SELECT unnest(freed)
-            UNION SELECT run.concurrency_key FROM jobs_run AS run
-            WHERE run.environment_id = an_environment AND run.queue = a_queue AND run.is_waiting
-              AND run.further_keys <> '{}' AND run.further_keys && freed
-        );
-    END IF;
-    served := known.served_key;
+    after := known.served_key;
     WHILE room > 0 AND coalesce(rate_room, 1) > 0 LOOP
-        IF turns IS NULL THEN
-            turn := jobs_next_turn(an_environment, a_queue, served);
-        ELSE
-            position := position + 1;
-            turn := turns[position];
-        END IF;
-        IF turn IS NULL THEN  -- a new round, unless the whole one before was in vain
+        wanted := least(room, 100);
+        turns := jobs_next_turns(known, after, wanted);
+        FOREACH turn IN ARRAY turns LOOP
+            EXIT WHEN room <= 0 OR rate_room <= 0;
+            after := turn;
+            IF has_rate AND known.rate_per_key THEN
+                SELECT rate.room, rate.next_at INTO rate_room, next_at
+                FROM jobs_rate_room(known, turn) AS rate;
+                look_at := least(look_at, next_at);
+            END IF;
+            SELECT * INTO chosen FROM jobs_admit_next(known, turn, rate_room);
+            IF FOUND THEN
+                was_any := true;
+                served := turn;
+                chosen_queues := chosen_queues || chosen.in_worker_queue;
+                room := room - 1;
+                rate_room := rate_room - chosen.weight;
+            END IF;
+            IF known.rate_per_key THEN
+                rate_room := NULL;
+            END IF;
+        END LOOP;
+        EXIT WHEN room <= 0 OR rate_room <= 0;
+        IF cardinality(turns) < wanted THEN  -- a new round, unless the whole one before was in vain
             EXIT WHEN is_round AND NOT was_any;
             is_round := true;
             was_any := false;
-            position := 0;
-            served := NULL;
-            CONTINUE WHEN turns IS NOT NULL;
-            turn := jobs_next_turn(an_environment, a_queue, NULL);
-            EXIT WHEN turn IS NULL;
-        END IF;
-        served := turn;
-        IF turn = '' AND NOT has_rate
-           AND jobs_next_turn(an_environment, a_queue, '') IS NULL THEN
-            picked := picked || jobs_admit_keyless(known, room);
-            EXIT;
-        END IF;
-        IF has_rate AND known.rate_per_key THEN
-            SELECT rate.room, rate.next_at INTO rate_room, next_at
-            FROM jobs_rate_room(known, turn) AS rate;
-            look_at := least(look_at, next_at);
-        END IF;
-        SELECT next.run_id, next.weight INTO found_run, found_weight
-        FROM jobs_admit_next(known, turn, rate_room, picked) AS next;
-        IF FOUND THEN
-            was_any := true;
-            picked := picked || found_run;
-            room := room - 1;
-            rate_room := rate_room - found_weight;
-        END IF;
-        IF known.rate_per_key THEN
-            rate_room := NULL;
+            after := NULL;
         END IF;
     END LOOP;
     RETURN QUERY
-        WITH claimable AS (
-            UPDATE jobs_run AS run SET is_waiting = false, is_claimable = true, needs_slot = true
-            WHERE run.id = ANY(picked)
-            RETURNING run.worker_queue
-        )
-        SELECT claimable.worker_queue::text, count(*) FROM claimable GROUP BY claimable.worker_queue;
+        SELECT chosen_queue, count(*) FROM unnest(chosen_queues) AS chosen_queue GROUP BY chosen_queue;
     -- Where nobody waits there is nothing to look at later.
-    IF look_at IS NOT NULL AND jobs_next_turn(an_environment, a_queue, NULL) IS NULL THEN
+    IF look_at IS NOT NULL AND NOT EXISTS (
+        SELECT FROM jobs_run AS run
+        WHERE run.environment_id = an_environment AND run.queue = a_queue AND run.is_waiting
+    ) THEN
         look_at := NULL;
     END IF;
     UPDATE jobs_queue AS queue SET served_key = coalesce(served, known.served_key), admit_at = look_at
