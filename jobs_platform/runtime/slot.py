@@ -162,7 +162,7 @@ class Slot:
             limit = 0 if is_over else self._pace.limit
             self._look_behind()
             was_beginning = self._low_water.is_beginning
-            if pause := self._distance.seconds:
+            if not self._has_slots_to_give and (pause := self._distance.seconds):
                 time.sleep(pause)
             taken = self._exchange(limit)
             self._distance.observe(len(taken.runs), is_full=len(taken.runs) == limit)
@@ -189,6 +189,11 @@ class Slot:
         if was_woken or (is_over and may_be_more and not self._around.board.is_stopping):
             self._around.ring(worker_queue, 1)
         return executed
+
+    @property
+    def _has_slots_to_give(self) -> bool:
+        """Others wait, perhaps, for the slots of what is finished here, or have just got them."""
+        return self._has_admitted or any(run.needs_slot for run in self._runs.values())
 
     def _stand_by(self) -> bool:
         name = f"{self.holder.worker_id}.{self.holder.slot}"
