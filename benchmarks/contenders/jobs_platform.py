@@ -9,7 +9,8 @@ from django.db import connection
 django.setup()
 
 from benchmarks.producing import payload  # noqa: E402 - tasks need a project that is set up
-from benchmarks.tasks.noop import long, noop  # noqa: E402
+from benchmarks.tasks.noop import limited, long, noop  # noqa: E402
+from jobs_platform import BatchItem  # noqa: E402
 
 
 class Producer:
@@ -21,6 +22,17 @@ class Producer:
 
     def fill(self, first: int, count: int) -> None:
         noop.batch_trigger(payload(number) for number in range(first, first + count))
+
+    def fill_keys(self, first: int, count: int, keys: int) -> None:
+        """Runs of so many keys in turn; each key lets one go at a time."""
+        noop.batch_trigger(
+            BatchItem(payload(number), concurrency_key=f"key {number % keys}")
+            for number in range(first, first + count)
+        )
+
+    def fill_limited(self, first: int, count: int) -> None:
+        """Runs of a queue that lets fifty go at a time."""
+        limited.batch_trigger(payload(number) for number in range(first, first + count))
 
     def trigger(self, number: int) -> None:
         noop.trigger(payload(number))

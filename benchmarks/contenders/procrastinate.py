@@ -35,6 +35,11 @@ class Producer:
             numbers = range(start, min(start + _CHUNK, first + count))
             noop.batch_defer(*({"payload": payload(number)} for number in numbers))
 
+    def fill_keys(self, first: int, count: int, keys: int) -> None:
+        """Jobs of so many locks in turn; each lock lets one go at a time."""
+        for number in range(first, first + count):
+            noop.configure(lock=f"key {number % keys}").defer(payload=payload(number))
+
     def trigger(self, number: int) -> None:
         noop.defer(payload=payload(number))
 

@@ -76,7 +76,7 @@ def drain(scene: Scene) -> Drain:
     if len({start.number for start in starts}) != len(starts):
         raise BenchmarkError(f"{scene.contender.title} executed jobs twice.")
     per_second = len(starts) / (end - starts[0].at)
-    return Drain(per_second, _last_to_first([start.at for start in starts]), micros)
+    return Drain(per_second, last_to_first([start.at for start in starts]), micros)
 
 
 def check_stored(scene: Scene) -> None:
@@ -102,6 +102,7 @@ def cost(drains: list[Drain]) -> str:
     return f"{total:.0f} µs CPU: {shares}"
 
 
-def _last_to_first(ats: list[float]) -> float:
+def last_to_first(ats: list[float]) -> float:
+    """How fast the last fifth of these starts went, the first being 1."""
     part = max(1, (len(ats) - 1) // PART)
     return (ats[part] - ats[0]) / (ats[-1] - ats[-1 - part])

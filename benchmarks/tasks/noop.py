@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from benchmarks import meter
-from jobs_platform import task
+from jobs_platform import Queue, task
 
 
 @task(id="bench-noop")
@@ -19,3 +19,9 @@ def long(payload: dict[str, Any]) -> None:
     """Sleeps, as a task does that waits for somebody else's server."""
     meter.tick(payload["number"])
     time.sleep(payload["seconds"])
+
+
+@task(id="bench-limited", queue=Queue("bench-limited", concurrency_limit=50))
+def limited(payload: dict[str, Any]) -> None:
+    """Of which no more than fifty may run at once."""
+    meter.tick(payload["number"])

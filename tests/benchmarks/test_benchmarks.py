@@ -60,7 +60,7 @@ def test_tiny_drain_is_measured_and_reported(
 
 
 def test_everything_the_issue_names_can_be_measured() -> None:
-    names = "drain held_open history flow single batch latency idle neighbours"
+    names = "drain held_open history flow keys single batch latency idle neighbours"
     assert list(command.MEASUREMENTS) == names.split()
 
 
