@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,9 @@ from jobs_platform.domain.errors import UnknownTaskError
 from jobs_platform.domain.lifecycle import Status
 from jobs_platform.engine.cancel import cancel
 from jobs_platform.models import Claim, HookCall, LogLine
+from jobs_platform.runtime import pace
 from jobs_platform.runtime import slot as slot_module
+from tests.limited import a_queue, let_in, waiting
 from tests.runtime.bench import Bench, Brake
 from tests.waiting import wait_until
 from tests.world import World, completed, ended, log_entry
@@ -24,6 +27,22 @@ def test_drain_executes_everything_in_order_and_says_how_many(bench: Bench) -> N
     assert not Claim.objects.exists()
     assert bench.slot.drain("default") == 0
     bench.world.check()
+
+
+def test_runs_that_others_wait_for_follow_each_other_without_a_distance(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "BURST", 1)
+    monkeypatch.setattr(pace, "CALM_PER_SECOND", 0.0)
+    monkeypatch.setattr(pace, "DISTANCE_SECONDS", 10.0)
+    bench.slot._pace.limit = 5
+    a_queue(bench.world, concurrency_limit=1)
+    ids = [waiting(bench.world) for _ in range(4)]
+    assert let_in(bench.world) == 1
+    began = time.monotonic()
+    assert bench.slot.drain("default") == 4
+    assert time.monotonic() - began < pace.DISTANCE_SECONDS
+    assert bench.executor.executed == ids
 
 
 def test_drain_leaves_other_worker_queues_alone(bench: Bench) -> None:
